@@ -1,0 +1,36 @@
+# Two commands set everything up on a machine with git, make, gcc and python3 (headers, pip):
+#   make demo     make test
+export UV_SYSTEM_CERTS = true
+export UV_PYTHON_DOWNLOADS = never
+export PYTHONDONTWRITEBYTECODE = 1
+UV = .uv/bin/uv
+RUN = $(UV) run --frozen --quiet
+
+.PHONY: demo test check fmt bench clean
+
+demo: $(UV)
+	$(RUN) cloacina-ctl demo --samples sample_plugins
+
+test: $(UV)
+	$(RUN) pytest -n 2
+
+check: $(UV)
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) pyright
+	$(RUN) lint-imports
+
+fmt: $(UV)
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+bench: $(UV)
+	$(RUN) --group bench python benchmarks/compare.py
+
+clean:
+	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(UV):
+	@packaging/preflight.sh
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv 'uv>=0.9,<1'

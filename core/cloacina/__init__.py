@@ -1,0 +1,90 @@
+"""Cloacina: an embedded durable workflow engine that runs signed packages.
+
+Everything an application needs is here. Names are loaded when they are first used: those of the
+engine bring the database along, those of the authoring side come from ``cloacina_sdk``.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cloacina.runner.config import DefaultRunnerConfig
+    from cloacina.runner.handle import ExecutionHandle
+    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.runner import DefaultRunner
+    from cloacina.runtime import Runtime
+    from cloacina_sdk import (
+        BackoffStrategy,
+        CloacinaError,
+        Context,
+        JsonValue,
+        RetryCondition,
+        RetryPolicy,
+        RetryPolicyBuilder,
+        Rule,
+        TaskDefinition,
+        TaskNamespace,
+        Workflow,
+        WorkflowBuilder,
+        all_of,
+        always,
+        any_of,
+        context_value,
+        none_of,
+        task,
+        task_failed,
+        task_skipped,
+        task_success,
+        workflow,
+    )
+
+__all__ = [
+    "BackoffStrategy",
+    "CloacinaError",
+    "Context",
+    "DefaultRunner",
+    "DefaultRunnerConfig",
+    "ExecutionHandle",
+    "JsonValue",
+    "RetryCondition",
+    "RetryPolicy",
+    "RetryPolicyBuilder",
+    "Rule",
+    "Runtime",
+    "TaskDefinition",
+    "TaskNamespace",
+    "TaskResult",
+    "Workflow",
+    "WorkflowBuilder",
+    "WorkflowResult",
+    "all_of",
+    "always",
+    "any_of",
+    "context_value",
+    "none_of",
+    "task",
+    "task_failed",
+    "task_skipped",
+    "task_success",
+    "workflow",
+]
+
+_ENGINE = {
+    "DefaultRunner": "cloacina.runner.runner",
+    "DefaultRunnerConfig": "cloacina.runner.config",
+    "ExecutionHandle": "cloacina.runner.handle",
+    "Runtime": "cloacina.runtime",
+    "TaskResult": "cloacina.runner.result",
+    "WorkflowResult": "cloacina.runner.result",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'cloacina' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only needed here
+
+    return getattr(import_module(_ENGINE.get(name, "cloacina_sdk")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

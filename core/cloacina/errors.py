@@ -1,0 +1,158 @@
+"""The engine's errors. The root of all of them is ``cloacina_sdk.errors.CloacinaError``."""
+
+from cloacina_sdk.errors import CloacinaError
+
+
+class EngineError(CloacinaError):
+    """Something that the engine was asked for could not be done."""
+
+
+class InvalidUrlError(EngineError, ValueError):
+    """A database URL that cannot be used."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = url
+        self.problem = problem
+        super().__init__(
+            f"the database URL {url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
+            "'sqlite://./relative.db' or ':memory:'"
+        )
+
+
+class InvalidConfigError(EngineError, ValueError):
+    """A setting outside its range."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        self.field = field
+        self.value = value
+        super().__init__(f"Invalid configuration: {field} is {value!r}; allowed is {allowed}")
+
+
+class UnknownWorkflowError(EngineError, ValueError, LookupError):
+    """No workflow of that name is registered."""
+
+    def __init__(self, name: str, near: list[str], known: int) -> None:
+        self.name = name
+        self.near = near
+        hint = f"did you mean {', '.join(map(repr, near))}?" if near else _count(known)
+        super().__init__(f"there is no workflow {name!r}; {hint}")
+
+
+def _count(known: int) -> str:
+    if known:
+        return f"none of the {known} registered workflows has a name like it"
+    return "no workflow is registered: define one or load a package first"
+
+
+class AmbiguousWorkflowError(EngineError, ValueError, LookupError):
+    """Several packages offer a workflow of that name."""
+
+    def __init__(self, name: str, candidates: list[str]) -> None:
+        self.name = name
+        self.candidates = candidates
+        super().__init__(
+            f"the name {name!r} fits several workflows; say which: {', '.join(candidates)}"
+        )
+
+
+class RunnerClosedError(EngineError, ValueError):
+    """The runner was shut down."""
+
+    def __init__(self) -> None:
+        super().__init__("the runner is shut down; make a new DefaultRunner to run workflows")
+
+
+class ForkedRunnerError(EngineError, RuntimeError):
+    """A runner was used in a child process made by ``fork``."""
+
+    def __init__(self, parent_pid: int) -> None:
+        self.parent_pid = parent_pid
+        super().__init__(
+            f"this runner belongs to process {parent_pid} and cannot be used after a fork; "
+            "make a DefaultRunner in the child, or start the child with 'spawn'"
+        )
+
+
+class RunningLoopError(EngineError, RuntimeError):
+    """A blocking call was made where it would stop an event loop."""
+
+    def __init__(self, call: str, instead: str) -> None:
+        super().__init__(
+            f"{call} would block the event loop that is running in this thread; "
+            f"use 'await {instead}' here"
+        )
+
+
+class ExecutionNotFoundError(EngineError, LookupError):
+    """No execution has that id."""
+
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"there is no execution {execution_id!r} in this database; "
+            "'cloacina-ctl execution list' shows those there are"
+        )
+
+
+class WaitTimeoutError(EngineError, ValueError, TimeoutError):
+    """An execution did not end within the time that the caller was willing to wait."""
+
+    def __init__(self, execution_id: str, timeout_s: float) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"execution {execution_id} did not end within {timeout_s:g} s; it goes on, "
+            "and wait() can be called again"
+        )
+
+
+class OwnershipLostError(EngineError, RuntimeError):
+    """Another runner took an execution over while this one waited for it."""
+
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"another runner took over execution {execution_id}; it is not lost: "
+            "read its state from the database"
+        )
+
+
+class KernelFailedError(EngineError, RuntimeError):
+    """The engine's own thread stopped on an unexpected error."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(
+            f"the engine stopped on an unexpected {type(cause).__name__}: {cause}; what was "
+            "committed is safe and continues when a new runner opens the database"
+        )
+
+
+class TaskFailedError(EngineError, RuntimeError):
+    """A task of an execution failed; raised by ``raise_for_status``."""
+
+    def __init__(self, execution_id: str, status: str, message: str) -> None:
+        self.execution_id = execution_id
+        self.status = status
+        super().__init__(f"execution {execution_id} ended as {status}: {message}")
+
+
+class StoreUnavailableError(EngineError, OSError):
+    """The database could not be written for now (busy, disk full, I/O error)."""
+
+
+class RejectedWriteError(EngineError, ValueError):
+    """The database refused the rows of one execution."""
+
+    def __init__(self, execution_id: str, cause: BaseException) -> None:
+        self.execution_id = execution_id
+        super().__init__(f"the database refused execution {execution_id}: {cause}")
+
+
+class SchemaVersionError(EngineError, RuntimeError):
+    """A database written by a newer version of this library."""
+
+    def __init__(self, found: str, known: str) -> None:
+        self.found = found
+        super().__init__(
+            f"the database has schema revision {found!r}, which this version (at {known!r}) does "
+            "not know; upgrade cloacina, or open another database"
+        )

@@ -1,0 +1,1 @@
+"""Where attempts run: threads and an event loop for embedded tasks, worker processes for packages."""

@@ -1,0 +1,258 @@
+"""One thread that owns a runner's executions and is its only writer.
+
+Each turn takes everything that arrived while the last commit ran, steps the planner, commits all
+changes in one transaction and only then carries out the effects. Nothing is polled: the thread
+sleeps until a message comes or the planner's next timer is due, and an idle one makes no statement.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from cloacina.errors import (
+    EngineError,
+    KernelFailedError,
+    OwnershipLostError,
+    RunnerClosedError,
+    StoreUnavailableError,
+)
+from cloacina.kernel.clock import Clock
+from cloacina.kernel.dispatch import Dispatcher
+from cloacina.kernel.observe import Observer
+from cloacina.kernel.requests import Await, LookAround, Request, Stop, Submission
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
+from cloacina.planner.events import AttemptEnded, Claimed, Event, StoredExecution, TimePassed
+from cloacina.planner.execution import ExecutionState, restored
+from cloacina.planner.planner import Planner
+from cloacina.store.writer import SqliteWriter, Written
+
+_LOG = logging.getLogger("cloacina")
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+
+
+class Kernel:
+    """The loop. Other threads talk to it through ``send``; it answers through futures."""
+
+    def __init__(
+        self,
+        *,
+        planner: Planner,
+        writer: SqliteWriter,
+        neighbours: Neighbours,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        """Bring the parts together; ``start`` begins, once ``dispatcher`` is set."""
+        self.dispatcher: Dispatcher
+        self._planner = planner
+        self._writer = writer
+        self._neighbours = neighbours
+        self._observer = observer
+        self._clock = clock
+        self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
+        self._waiting: dict[str, list[Future[ExecutionState]]] = {}
+        self._stop: Stop | None = None
+        self._failure: KernelFailedError | None = None
+        self._gate = threading.Lock()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="cloacina-kernel", daemon=True)
+
+    def start(self) -> None:
+        """Begin; what a dead runner left behind is taken over first."""
+        self._inbox.put(LookAround())
+        self._thread.start()
+
+    def send(self, message: Request | AttemptEnded) -> None:
+        """Leave a message.
+
+        Raises:
+            RunnerClosedError: for a submission or wait after the kernel was told to stop.
+            KernelFailedError: likewise, after it failed.
+        """
+        if isinstance(message, Submission | Await):
+            with self._gate:  # no submission may slip in behind the last look at the inbox
+                if self._failure is not None:
+                    raise self._failure
+                if self._is_closed:
+                    raise RunnerClosedError
+                self._inbox.put(message)
+        else:
+            self._inbox.put(message)
+
+    def stop(self, give_up_after_s: float) -> None:
+        """Let attempts that run end for at most that long, release what is owned, and end."""
+        with self._gate:
+            self._is_closed = True
+        until = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
+        self._inbox.put(Stop(until))
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_finished():
+                self._turn()
+        except BaseException as error:  # noqa: BLE001 - the thread's last words must reach the waiters
+            _LOG.critical("the engine's thread failed", exc_info=error)
+            with self._gate:
+                self._failure = KernelFailedError(error)
+        finally:
+            self._dismiss(self._failure or RunnerClosedError())
+            self._writer.close()
+
+    def _is_finished(self) -> bool:
+        if self._stop is None:
+            return False
+        if self._clock.now().monotonic_us >= self._stop.give_up_at_us:
+            return True
+        return next(iter(self._planner.running), None) is None
+
+    def _turn(self) -> None:
+        effects: list[Effect] = []
+        begun: list[Submission] = []
+        for message in self._messages():
+            match message:
+                case Submission():
+                    begun.append(message)
+                    execution_id = message.event.identity.execution_id
+                    self._waiting[execution_id] = [message.ended]
+                    self.dispatcher.variables[execution_id] = message.variables
+                    effects += self._step(message.event)
+                case Await():
+                    self._waiting.setdefault(message.execution_id, []).append(message.ended)
+                    self._look_for_ends([message.execution_id])
+                case LookAround():
+                    for stored in self._claim():
+                        effects += self._step(Claimed(stored=stored))
+                    self._look_for_ends(list(self._waiting))
+                case Stop():
+                    self._stop = message
+                    self._planner.start_nothing_more()
+                case _:
+                    effects += self._step(message)
+        gone = self._commit()
+        for submission in begun:
+            error = gone.get(submission.event.identity.execution_id)
+            if error is None:
+                submission.accepted.set_result(None)
+            else:
+                submission.accepted.set_exception(error)
+        self._carry_out([effect for effect in effects if effect.execution.id not in gone])
+        if any(isinstance(effect, ExecutionEnded) for effect in effects):
+            self._neighbours.tell()
+
+    def _messages(self) -> Iterator[Request | Event]:
+        """Wait for the first message or timer, then take everything else that is there."""
+        try:
+            yield self._inbox.get(timeout=self._patience_s())
+        except queue.Empty:
+            yield TimePassed()
+        for _ in range(self._inbox.qsize()):
+            yield self._inbox.get()
+        due = self._planner.next_due_us
+        if due is not None and due <= self._clock.now().monotonic_us:
+            yield TimePassed()
+
+    def _patience_s(self) -> float | None:
+        moments = [self._planner.next_due_us, self._stop.give_up_at_us if self._stop else None]
+        due = min((moment for moment in moments if moment is not None), default=None)
+        if due is None:
+            return None
+        return min(max(0, due - self._clock.now().monotonic_us) / 1_000_000, threading.TIMEOUT_MAX)
+
+    def _step(self, event: Event) -> list[Effect]:
+        return self._planner.step(event, self._clock.now())
+
+    def _claim(self) -> Sequence[StoredExecution]:
+        if self._stop is not None:
+            return ()
+        try:
+            return self._neighbours.take_over()
+        except EngineError:
+            _LOG.exception("could not look for executions to take over; the next change retries")
+            return ()
+
+    def _commit(self) -> dict[str, EngineError]:
+        """Write what changed; return which executions are not ours to go on with, and why."""
+        unsaved = self._planner.take_unsaved()
+        if not unsaved:
+            return {}
+        written = self._write(unsaved)
+        for execution in written.saved:
+            self._planner.saved(execution)
+        gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
+        gone |= {execution.id: error for execution, error in written.rejected}
+        for execution in (*written.lost, *(execution for execution, _ in written.rejected)):
+            _LOG.error("%s", gone[execution.id])
+            self._drop(execution, gone[execution.id])
+        return gone
+
+    def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._writer.commit(unsaved)
+            except StoreUnavailableError as error:
+                # nothing is lost: the same changes are written as soon as the database takes them
+                _LOG.warning("%s; trying again in %g s", error, pause_s)
+                self._clock.pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case StartAttempt():
+                    self._observer.attempt_started(effect)
+                    self.dispatcher.start(effect)
+                case AttemptSettled():
+                    self._observer.attempt_settled(effect)
+                case ExecutionEnded():
+                    self._end(effect.execution)
+
+    def _end(self, execution: ExecutionState) -> None:
+        self._observer.execution_ended(execution)
+        self.dispatcher.variables.pop(execution.id, None)
+        for waiter in self._waiting.pop(execution.id, ()):
+            waiter.set_result(execution)
+
+    def _look_for_ends(self, execution_ids: Sequence[str]) -> None:
+        """Tell those who wait for executions that other runners have, if they ended."""
+        for execution_id in execution_ids:
+            if self._planner.owns(execution_id):
+                continue
+            try:
+                stored = self._neighbours.finished(execution_id)
+            except EngineError as error:
+                _refuse(self._waiting.pop(execution_id), error)
+                continue
+            if stored is not None:
+                for waiter in self._waiting.pop(execution_id):
+                    waiter.set_result(restored(stored))
+
+    def _drop(self, execution: ExecutionState, error: EngineError) -> None:
+        self._planner.forget(execution.id)
+        self.dispatcher.variables.pop(execution.id, None)
+        _refuse(self._waiting.pop(execution.id, ()), error)
+
+    def _dismiss(self, error: EngineError) -> None:
+        """Tell everybody who still waits that this kernel will not answer."""
+        with self._gate:
+            self._is_closed = True
+            left = [self._inbox.get() for _ in range(self._inbox.qsize())]
+        for message in left:
+            if isinstance(message, Submission):
+                _refuse([message.accepted, message.ended], error)
+            elif isinstance(message, Await):
+                _refuse([message.ended], error)
+        for waiters in self._waiting.values():
+            _refuse(waiters, error)
+        self._waiting.clear()
+
+
+def _refuse(waiters: Iterable[Future[Any]], error: EngineError) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_exception(error)

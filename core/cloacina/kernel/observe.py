@@ -1,0 +1,87 @@
+"""Tell hook implementations what happens to attempts and executions. Their faults stay theirs."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pluggy
+
+from cloacina.planner.effects import AttemptSettled, StartAttempt
+from cloacina.planner.execution import ExecutionState
+from cloacina_sdk import hooks
+from cloacina_sdk.namespace import TaskNamespace
+
+_LOG = logging.getLogger("cloacina")
+
+
+class Observer:
+    """Calls the life-cycle hooks of a plugin manager, from the kernel's thread, after commits."""
+
+    def __init__(self, plugins: pluggy.PluginManager) -> None:
+        """Call the implementations that are registered with ``plugins`` at the time."""
+        self._plugins = plugins
+
+    def attempt_started(self, effect: StartAttempt) -> None:
+        """Call ``cloacina_before_attempt``."""
+        self._call(
+            "cloacina_before_attempt",
+            lambda: {"attempt": _attempt(effect.execution, effect.task_number, effect.attempt)},
+        )
+
+    def attempt_settled(self, effect: AttemptSettled) -> None:
+        """Call ``cloacina_after_attempt`` and, where one follows, ``cloacina_attempt_retried``."""
+        self._call(
+            "cloacina_after_attempt",
+            lambda: {
+                "attempt": _attempt(effect.execution, effect.task_number, effect.attempt),
+                "outcome": hooks.AttemptOutcome(
+                    status="Failed" if effect.failure else "Succeeded",
+                    failure=effect.failure,
+                    duration_s=effect.duration_us / 1_000_000,
+                ),
+            },
+        )
+        delay_us = effect.retry_delay_us
+        if delay_us is not None:
+            self._call(
+                "cloacina_attempt_retried",
+                lambda: {
+                    "attempt": _attempt(effect.execution, effect.task_number, effect.attempt),
+                    "delay_s": delay_us / 1_000_000,
+                },
+            )
+
+    def execution_ended(self, execution: ExecutionState) -> None:
+        """Call ``cloacina_execution_finished``."""
+        self._call(
+            "cloacina_execution_finished",
+            lambda: {
+                "execution": hooks.ExecutionInfo(
+                    execution_id=execution.id,
+                    workflow=execution.identity.workflow,
+                    status=execution.status,
+                    package_digest=execution.identity.package_digest,
+                )
+            },
+        )
+
+    def _call(self, name: str, arguments: Callable[[], dict[str, Any]]) -> None:
+        caller: pluggy.HookCaller = getattr(self._plugins.hook, name)
+        for implementation in caller.get_hookimpls():
+            try:
+                values = arguments()
+                wanted = implementation.argnames
+                implementation.function(*(values[argument] for argument in wanted))
+            except Exception:  # noqa: BLE001 - a plugin's fault must not stop the engine
+                _LOG.exception("hook %s of plugin %s failed", name, implementation.plugin_name)
+
+
+def _attempt(execution: ExecutionState, task_number: int, attempt: int) -> hooks.AttemptInfo:
+    identity = execution.identity
+    task = execution.topology.tasks[task_number].id
+    return hooks.AttemptInfo(
+        execution_id=execution.id,
+        namespace=TaskNamespace(identity.tenant, identity.package, identity.workflow, task),
+        attempt=attempt,
+        package_digest=identity.package_digest,
+    )

@@ -1,0 +1,93 @@
+"""The states of executions, tasks and attempts, and the one table of legal moves."""
+
+from enum import StrEnum
+
+
+class ExecutionStatus(StrEnum):
+    """Where an execution stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no move leads out of this status."""
+        return self in _FINAL_EXECUTION
+
+
+class TaskStatus(StrEnum):
+    """Where a task of an execution stands."""
+
+    NOT_STARTED = "NotStarted"
+    READY = "Ready"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no move leads out of this status."""
+        return self in _FINAL_TASK
+
+
+class SubStatus(StrEnum):
+    """What a status alone does not say."""
+
+    RETRYING = "Retrying"
+    """Ready, and waiting until the delay of its retry is over."""
+    UPSTREAM_FAILED = "UpstreamFailed"
+    """Skipped, because a task that it depends on, directly or not, failed."""
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    RUNNER_LOST = "RunnerLost"
+    """The runner that had started it died or was stopped before it reported."""
+
+
+_FINAL_EXECUTION = frozenset(
+    {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
+)
+_FINAL_TASK = frozenset(
+    {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED, TaskStatus.CANCELLED}
+)
+
+EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+    ExecutionStatus.PENDING: frozenset(ExecutionStatus) - {ExecutionStatus.PENDING},
+    ExecutionStatus.RUNNING: frozenset(ExecutionStatus) - {ExecutionStatus.PENDING},
+    ExecutionStatus.PAUSED: frozenset(
+        {ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}
+    ),
+    ExecutionStatus.COMPLETED: frozenset(),
+    ExecutionStatus.FAILED: frozenset(),
+    ExecutionStatus.CANCELLED: frozenset(),
+}
+
+TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
+    TaskStatus.NOT_STARTED: frozenset(
+        {TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.SKIPPED, TaskStatus.CANCELLED}
+    ),
+    TaskStatus.READY: frozenset({TaskStatus.RUNNING, TaskStatus.FAILED, TaskStatus.CANCELLED}),
+    TaskStatus.RUNNING: frozenset(
+        {
+            TaskStatus.RUNNING,  # the next attempt, when an earlier one was lost or retried at once
+            TaskStatus.READY,
+            TaskStatus.COMPLETED,
+            TaskStatus.FAILED,
+            TaskStatus.CANCELLED,
+        }
+    ),
+    TaskStatus.COMPLETED: frozenset(),
+    TaskStatus.FAILED: frozenset(),
+    TaskStatus.SKIPPED: frozenset(),
+    TaskStatus.CANCELLED: frozenset(),
+}

@@ -1,0 +1,133 @@
+"""A runner's presence beside a SQLite file: a locked file and a named pipe.
+
+* The lock (``<runner>.lock``, ``flock``) is held as long as the process lives; the kernel drops it
+  at once when the process dies, however it dies. It is never taken on the database file: closing
+  any descriptor of that would drop SQLite's own locks.
+* The bell (``<runner>.bell``) is a named pipe. Writing a byte wakes its runner. Whoever keeps it
+  open for writing is told by the kernel the moment its reader is gone, so a death needs no polling.
+* A lock is taken before its runner is announced in the database, and its files are removed after
+  the runner was struck out there.
+"""
+
+import errno
+import fcntl
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+from cloacina.store.sqlite import open_directory
+
+_OPEN_HERE: "weakref.WeakSet[Presence]" = weakref.WeakSet()
+
+
+class Presence:
+    """This runner, as other processes see it. Closed by ``close`` or by the death of the process."""
+
+    def __init__(self, directory: Path, runner_id: str) -> None:
+        """Take the lock of ``runner_id`` in ``directory`` and hang up its bell."""
+        self.directory = directory
+        self.runner_id = runner_id
+        os.close(open_directory(directory))
+        self._lock = os.open(_lock(directory, runner_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.mkfifo(_bell(directory, runner_id), 0o600)
+        # open for both, so that the pipe never reports the end of its last writer
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
+        self.bell = os.open(_bell(directory, runner_id), flags)
+        self._is_open = True
+        _OPEN_HERE.add(self)
+
+    def answer(self) -> None:
+        """Take what was rung since the last call."""
+        with suppress(BlockingIOError):
+            while os.read(self.bell, 4096):
+                pass
+
+    def close(self) -> None:
+        """Remove lock and bell. The runner must not be registered any more."""
+        if self._is_open:
+            for path in (
+                _bell(self.directory, self.runner_id),
+                _lock(self.directory, self.runner_id),
+            ):
+                path.unlink(missing_ok=True)
+            self._drop()
+
+    def _drop(self) -> None:
+        self._is_open = False
+        os.close(self.bell)
+        os.close(self._lock)
+
+    @classmethod
+    def _forget_after_fork(cls) -> None:
+        """In a forked child: let go, so that the parent's death is not hidden by the child's life."""
+        for presence in list(_OPEN_HERE):
+            if presence._is_open:
+                presence._drop()
+
+
+os.register_at_fork(after_in_child=Presence._forget_after_fork)
+
+
+class Remains:
+    """The lock of a dead runner, held while what it owned is released."""
+
+    def __init__(self, directory: Path, runner_id: str, descriptor: int | None) -> None:
+        """Made by ``remains_of`` only."""
+        self._directory = directory
+        self.runner_id = runner_id
+        self._descriptor = descriptor
+
+    def bury(self) -> None:
+        """Remove the dead runner's files; call once its release is committed."""
+        for path in (
+            _bell(self._directory, self.runner_id),
+            _lock(self._directory, self.runner_id),
+        ):
+            path.unlink(missing_ok=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of the lock without removing anything."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def remains_of(directory: Path, runner_id: str) -> Remains | None:
+    """Return a dead runner's remains, or ``None`` if it lives (or another process has them)."""
+    try:
+        descriptor = os.open(_lock(directory, runner_id), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Remains(directory, runner_id, None)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return Remains(directory, runner_id, descriptor)
+
+
+def open_bell(directory: Path, runner_id: str) -> int | None:
+    """Open another runner's bell for ringing and watching; ``None`` if nobody listens any more."""
+    try:
+        return os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENXIO}:
+            return None
+        raise
+
+
+def ring(bell: int) -> None:
+    """Wake the runner behind ``bell``; a full pipe means that it will wake anyway."""
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(bell, b"\0")
+
+
+def _lock(directory: Path, runner_id: str) -> Path:
+    return directory / f"{runner_id}.lock"
+
+
+def _bell(directory: Path, runner_id: str) -> Path:
+    return directory / f"{runner_id}.bell"

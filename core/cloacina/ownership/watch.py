@@ -1,0 +1,83 @@
+"""One thread that sleeps until another runner rings or dies."""
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterable
+
+from cloacina.ownership.presence import Presence, open_bell, ring
+
+
+class Watch:
+    """Watches this runner's bell and every peer's life, and says when to look at the database."""
+
+    def __init__(self, presence: Presence, notice: Callable[[], None]) -> None:
+        """Call ``notice``, from the watching thread, whenever a peer rang, appeared or died."""
+        self._presence = presence
+        self._notice = notice
+        self._lock = threading.Lock()
+        self._peers: dict[str, int] = {}
+        self._poll = select.poll()
+        self._poll.register(presence.bell, select.POLLIN)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="cloacina-watch", daemon=True)
+        self._thread.start()
+
+    def follow(self, peers: Iterable[str]) -> None:
+        """Watch exactly these runners, and ring those that are new to us so that they follow back.
+
+        One that has no bell any more is not watched: whoever calls must then look at its lock.
+        """
+        wanted = set(peers) - {self._presence.runner_id}
+        with self._lock:
+            for gone in self._peers.keys() - wanted:
+                self._drop(gone)
+            added = [self._add(runner_id) for runner_id in wanted - self._peers.keys()]
+        if any(added):
+            ring(self._presence.bell)  # the poll in progress does not know the new peers
+
+    def ring_all(self) -> None:
+        """Wake every peer."""
+        with self._lock:
+            for bell in self._peers.values():
+                ring(bell)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._is_closing = True
+        ring(self._presence.bell)
+        self._thread.join()
+        with self._lock:
+            for runner_id in list(self._peers):
+                self._drop(runner_id)
+
+    def _add(self, runner_id: str) -> bool:
+        bell = open_bell(self._presence.directory, runner_id)
+        if bell is None:
+            return False
+        self._peers[runner_id] = bell
+        self._poll.register(bell, 0)  # errors are always reported, and an error is its death
+        ring(bell)
+        return True
+
+    def _drop(self, runner_id: str) -> None:
+        bell = self._peers.pop(runner_id)
+        self._poll.unregister(bell)
+        os.close(bell)
+
+    def _run(self) -> None:
+        while True:
+            ready = self._poll.poll()
+            if self._is_closing:
+                return
+            own = [fd for fd, _ in ready if fd == self._presence.bell]
+            if own:
+                self._presence.answer()
+            self._bury(fd for fd, _ in ready if fd != self._presence.bell)
+            self._notice()
+
+    def _bury(self, descriptors: Iterable[int]) -> None:
+        dead = set(descriptors)
+        with self._lock:
+            for runner_id in [name for name, bell in self._peers.items() if bell in dead]:
+                self._drop(runner_id)

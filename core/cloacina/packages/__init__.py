@@ -1,0 +1,1 @@
+"""Packages: verify the bytes, unpack what was verified, run it in workers. Nothing is imported here."""

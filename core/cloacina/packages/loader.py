@@ -1,0 +1,202 @@
+"""Load verified packages into a runtime, and take them out again.
+
+Loading is all or nothing: the package is verified, unpacked, started in a worker whose workflows
+are compared with the manifest, and only then registered through the plugin manager's hooks.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pluggy
+
+from cloacina.executors.workers import WorkerExecutor
+from cloacina.packages.config import PackageConfig
+from cloacina.packages.content_store import Unpacked, unpack
+from cloacina.packages.home import Home
+from cloacina.packages.host import this_host
+from cloacina.packages.plugin import PackagePlugin, package_info
+from cloacina.packages.refusal import (
+    PackageMismatchError,
+    PackageRefusedError,
+    Reason,
+    Refusal,
+)
+from cloacina.packages.verify import VerifiedPackage, verify
+from cloacina.runtime import Runtime
+from cloacina_native.worker_process import WorkerProcess
+from cloacina_sdk.hooks import PackageInfo
+from cloacina_sdk.manifest import Manifest
+from cloacina_sdk.spec import WorkflowSpec
+from cloacina_signing.archive import MAX_ARCHIVE_BYTES
+
+_LOG = logging.getLogger("cloacina")
+_TENANT = "public"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPackage:
+    """A package whose workflows can be run."""
+
+    name: str
+    version: str
+    digest: str
+    workflows: tuple[str, ...]
+
+
+class PackageLoader:
+    """The packages of one runner."""
+
+    def __init__(
+        self,
+        config: PackageConfig,
+        runtime: Runtime,
+        plugins: pluggy.PluginManager,
+        executor: WorkerExecutor,
+    ) -> None:
+        """Register with ``plugins``, run on ``executor``."""
+        self._config = config
+        self._runtime = runtime
+        self._plugins = plugins
+        self._executor = executor
+        self._loaded: dict[str, tuple[LoadedPackage, PackageInfo]] = {}
+
+    def load(
+        self, source: Path | bytes, now: datetime, *, allow_unsigned: bool = False
+    ) -> LoadedPackage:
+        """Verify a package, start it and offer its workflows; again, for one that is loaded.
+
+        Raises:
+            PackageRefusedError: with every reason of verification, or a plugin's.
+            PackageLoadError: if its code raises when it is imported.
+            PackageMismatchError: if its code does not offer what the manifest says.
+        """
+        package = self._verify(source, now, allow_unsigned=allow_unsigned)
+        if package.digest in self._loaded:
+            return self._loaded[package.digest][0]
+        info = package_info(package.manifest, package.digest)
+        self._plugins.hook.cloacina_package_verified(package=info)
+        self._ask_plugins(info)
+        unpacked = unpack(package, Home(self._config.home).store)
+
+        def start_worker() -> WorkerProcess:
+            return _start(package.manifest, unpacked, self._config)
+
+        warm = start_worker()
+        self._executor.serve(
+            package.digest,
+            start_worker,
+            max_workers=self._config.workers_per_package,
+            warm=warm,
+        )
+        try:
+            self._register(PackagePlugin(package.manifest, package.digest, _TENANT))
+        except BaseException:
+            self._executor.dismiss(package.digest, 0)
+            raise
+        loaded = LoadedPackage(
+            name=package.manifest.name,
+            version=package.manifest.version,
+            digest=package.digest,
+            workflows=tuple(workflow.name for workflow in package.manifest.workflows),
+        )
+        self._loaded[package.digest] = loaded, info
+        self._plugins.hook.cloacina_package_loaded(package=info)
+        return loaded
+
+    def unload(self, digest: str, timeout_s: float) -> None:
+        """Offer nothing of a package any more and end its workers.
+
+        Raises:
+            KeyError: if it is not loaded.
+        """
+        _, info = self._loaded.pop(digest)
+        self._runtime.remove_package(digest)
+        self._plugins.unregister(name=digest)
+        self._executor.dismiss(digest, timeout_s)
+        self._plugins.hook.cloacina_package_unloaded(package=info)
+
+    def _verify(
+        self, source: Path | bytes, now: datetime, *, allow_unsigned: bool
+    ) -> VerifiedPackage:
+        raw = source if isinstance(source, bytes) else read_package(source)
+        is_allowed = allow_unsigned and self._config.allow_unsigned
+        trust = self._config.trust
+        package = verify(
+            raw,
+            trust=trust if trust is not None else Home(self._config.home).trust(),
+            host=this_host(),
+            now=now,
+            allow_unsigned=is_allowed,
+        )
+        if not package.signers:
+            _LOG.warning("loading the unsigned package %s, as allowed", package.digest)
+        return package
+
+    def _ask_plugins(self, info: PackageInfo) -> None:
+        """Refuse the package if any plugin gives a reason, or cannot say."""
+        reasons: list[Reason] = []
+        for implementation in self._plugins.hook.cloacina_deny_package.get_hookimpls():
+            try:
+                answer = implementation.function(
+                    **{name: info for name in implementation.argnames if name == "package"}
+                )
+            except Exception:  # noqa: BLE001 - a policy that cannot answer must not let a package in
+                _LOG.exception("plugin %s could not judge a package", implementation.plugin_name)
+                answer = f"plugin {implementation.plugin_name} failed while it judged it"
+            if answer is not None:
+                reasons.append(Reason(Refusal.UNTRUSTED, str(answer)))
+        if reasons:
+            raise PackageRefusedError(reasons)
+
+    def _register(self, plugin: object, name: str) -> None:
+        self._plugins.register(plugin, name=name)
+        others = [other for other in self._plugins.get_plugins() if other is not plugin]
+        caller = self._plugins.subset_hook_caller("cloacina_register_tasks", others)
+        caller(registrar=self._runtime)
+
+
+def read_package(path: Path) -> bytes:
+    """Read a package file once, whole.
+
+    Raises:
+        PackageRefusedError: if it is larger than any package may be.
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        raw = file.read(MAX_ARCHIVE_BYTES + 1)
+    if len(raw) > MAX_ARCHIVE_BYTES:
+        fact = f"the file has more than {MAX_ARCHIVE_BYTES} bytes"
+        raise PackageRefusedError([Reason(Refusal.FORMAT, fact)])
+    return raw
+
+
+def _start(manifest: Manifest, unpacked: Unpacked, config: PackageConfig) -> WorkerProcess:
+    """Start a worker on files that are still what was verified, and hold it to the manifest."""
+    unpacked.check()
+    worker = WorkerProcess.start(
+        unpacked.directory, name=manifest.name, environment=config.environment
+    )
+    try:
+        offered = worker.load(manifest.name, manifest.modules)
+        differences = list(_differences(manifest.workflows, offered))
+        if differences:
+            raise PackageMismatchError(manifest.name, differences)
+    except BaseException:
+        worker.close(0)
+        raise
+    return worker
+
+
+def _differences(signed: tuple[WorkflowSpec, ...], offered: list[WorkflowSpec]) -> Iterator[str]:
+    wanted = {workflow.name: workflow for workflow in signed}
+    found = {workflow.name: workflow for workflow in offered}
+    for name in wanted.keys() - found.keys():
+        yield f"workflow {name!r} is missing"
+    for name in found.keys() - wanted.keys():
+        yield f"workflow {name!r} is not in the manifest"
+    for name in wanted.keys() & found.keys():
+        if wanted[name].to_document() != found[name].to_document():
+            yield f"workflow {name!r} has other tasks or settings"

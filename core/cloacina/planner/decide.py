@@ -1,0 +1,238 @@
+"""Move one execution forward: which tasks are decided, how a failure is taken, how it ends.
+
+Creation is growth from nothing: ``grow`` adds the tasks of a topology that the execution does not
+have yet, so a graph that gains tasks while it runs takes the same path.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from cloacina.model.context import texts_of
+from cloacina.model.rules import failures_named, holds
+from cloacina.model.states import AttemptOutcome, ExecutionStatus, SubStatus, TaskStatus
+from cloacina.model.topology import Topology
+from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
+
+MAX_LOSSES = 5
+"""How many attempts of a task may be lost with their runner before the task is given up."""
+
+
+def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[TaskState]:
+    """Add the tasks that ``topology`` has beyond the execution's; return those that may start."""
+    known = len(execution.tasks)
+    execution.topology = topology
+    for number in range(known, len(topology)):
+        task = TaskState(number=number, needed_by=len(topology.dependents[number]))
+        execution.tasks.append(task)
+        execution.touch(task)
+    added = execution.tasks[known:]
+    for task in added:
+        before = [execution.tasks[d] for d in topology.dependencies[task.number]]
+        task.waiting_for = sum(not dependency.status.is_final for dependency in before)
+        for dependency in before:
+            dependency.needed_by += dependency.number < known
+    execution.unfinished += len(added)
+    return _decide_all(execution, [task for task in added if not task.waiting_for], at_us)
+
+
+def start(execution: ExecutionState, task: TaskState, token: str, at_us: int) -> None:
+    """Record the next attempt of ``task`` as running under ``token``."""
+    task.move(TaskStatus.RUNNING)
+    task.attempt += 1
+    task.token = token
+    task.due_at_us = None
+    task.attempt_started_at_us = at_us
+    if task.started_at_us is None:
+        task.started_at_us = at_us
+    execution.touch(task)
+    execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us))
+    execution.record("task_started", at_us, task.number)
+
+
+def hold(execution: ExecutionState, task: TaskState, at_us: int) -> None:
+    """Record that ``task`` could start and waits for a free slot."""
+    task.move(TaskStatus.READY)
+    execution.touch(task)
+    execution.record("task_ready", at_us, task.number)
+
+
+def succeed(
+    execution: ExecutionState, task: TaskState, changes: Changes, at_us: int
+) -> list[TaskState]:
+    """Take a successful attempt; return the tasks that may start now."""
+    _end_attempt(execution, task, AttemptOutcome.SUCCEEDED, None, at_us)
+    task.changes = changes
+    task.move(TaskStatus.COMPLETED)
+    execution.record("task_completed", at_us, task.number)
+    return _finish(execution, task, at_us)
+
+
+def fail(
+    execution: ExecutionState, task: TaskState, failure: TaskFailure, jitter: float, at_us: int
+) -> tuple[list[TaskState], int | None]:
+    """Take a failed attempt; return the tasks that may start, or the delay of the retry in us."""
+    _end_attempt(execution, task, AttemptOutcome.FAILED, failure, at_us)
+    task.failures += 1
+    retry = execution.topology.tasks[task.number].retry
+    if retry.allows_retry(task.failures, failure):
+        delay_us = retry.delay_ms(task.failures, jitter) * 1000
+        task.move(TaskStatus.READY, SubStatus.RETRYING)
+        task.due_at_us = at_us + delay_us
+        execution.touch(task)
+        execution.record("task_retrying", at_us, task.number, failure.message[:500])
+        return [], delay_us
+    return _give_up(execution, task, failure.error_type, failure.message, at_us), None
+
+
+def lose(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+    """Take an attempt whose runner is gone; return the tasks that may start now, it included."""
+    _end_attempt(execution, task, AttemptOutcome.RUNNER_LOST, None, at_us)
+    task.losses += 1
+    execution.record("task_runner_lost", at_us, task.number)
+    if task.losses < MAX_LOSSES:
+        task.move(TaskStatus.READY)
+        return [task]
+    message = f"its runner was lost during {task.losses} attempts; the task may be what kills it"
+    return _give_up(execution, task, "Abandoned", message, at_us)
+
+
+def restore(execution: ExecutionState) -> list[TaskState]:
+    """Rebuild what follows from the stored tasks; return those that are ready to start."""
+    ready: list[TaskState] = []
+    for task in execution.tasks:
+        topology = execution.topology
+        before, after = topology.dependencies[task.number], topology.dependents[task.number]
+        task.waiting_for = sum(not execution.tasks[d].status.is_final for d in before)
+        task.needed_by = sum(not execution.tasks[d].status.is_final for d in after)
+        execution.unfinished += not task.status.is_final
+        if task.status is TaskStatus.READY:
+            ready.append(task)
+    return ready
+
+
+def _end_attempt(
+    execution: ExecutionState,
+    task: TaskState,
+    outcome: AttemptOutcome,
+    failure: TaskFailure | None,
+    at_us: int,
+) -> None:
+    if task.token is None:
+        raise AssertionError(f"task {task.number} of {execution.id} has no running attempt")
+    end = AttemptEnd(task.number, task.attempt, task.token, at_us, outcome, failure)
+    execution.unsaved.ends.append(end)
+    execution.touch(task)
+    task.token = None
+
+
+def _give_up(
+    execution: ExecutionState, task: TaskState, error_type: str, message: str, at_us: int
+) -> list[TaskState]:
+    task.move(TaskStatus.FAILED)
+    task.error_type, task.error_message = error_type, message
+    execution.record("task_failed", at_us, task.number, f"{error_type}: {message}"[:500])
+    return _finish(execution, task, at_us)
+
+
+def _finish(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+    """Close a final task and decide what that makes decidable; return what may start."""
+    return _decide_all(execution, _close(execution, task, at_us), at_us)
+
+
+def _close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+    """Note that ``task`` is final; return the tasks that waited for nothing else."""
+    task.finished_at_us = at_us
+    execution.touch(task)
+    execution.unfinished -= 1
+    execution.settle_view(task.number)
+    decidable: list[TaskState] = []
+    for number in execution.topology.dependents[task.number]:
+        dependent = execution.tasks[number]
+        dependent.waiting_for -= 1
+        if not dependent.waiting_for:
+            decidable.append(dependent)
+    return decidable
+
+
+def _decide_all(
+    execution: ExecutionState, decidable: Iterable[TaskState], at_us: int
+) -> list[TaskState]:
+    """Decide tasks, and whatever their being skipped makes decidable; return what may start."""
+    ready: list[TaskState] = []
+    left = deque(decidable)
+    while left:
+        task = left.popleft()
+        if _decide(execution, task, at_us):
+            ready.append(task)
+        else:
+            left.extend(_close(execution, task, at_us))
+    return ready
+
+
+def _decide(execution: ExecutionState, task: TaskState, at_us: int) -> bool:
+    """Return whether a task whose dependencies are all final runs; otherwise mark it skipped."""
+    number = task.number
+    rule = execution.topology.tasks[number].trigger_rule
+    if rule is None:
+        reason = _failed_before(execution, number)
+        if reason is None:
+            return True
+        _skip(execution, task, reason, SubStatus.UPSTREAM_FAILED, at_us)
+        return False
+    numbers = execution.topology.numbers
+    texts = texts_of(execution.view(number))
+    if holds(rule, lambda name: execution.tasks[numbers[name]].status, texts):
+        return True
+    _skip(execution, task, "its trigger rule does not hold", None, at_us)
+    return False
+
+
+def _failed_before(execution: ExecutionState, number: int) -> str | None:
+    for dependency in execution.topology.dependencies[number]:
+        before = execution.tasks[dependency]
+        if before.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}:
+            name = execution.topology.tasks[dependency].id
+            return f"dependency {name!r} {before.status.lower()}"
+        if before.sub_status is SubStatus.UPSTREAM_FAILED:
+            return before.reason
+    return None
+
+
+def _skip(
+    execution: ExecutionState,
+    task: TaskState,
+    reason: str,
+    sub_status: SubStatus | None,
+    at_us: int,
+) -> None:
+    task.move(TaskStatus.SKIPPED, sub_status)
+    task.reason = reason
+    execution.record("task_skipped", at_us, task.number, reason)
+
+
+def conclude(execution: ExecutionState, at_us: int) -> None:
+    """Give the execution its final status once no task is left."""
+    culprit = next((task for task in execution.tasks if _is_unhandled(execution, task)), None)
+    if culprit is not None:
+        execution.error_task = execution.topology.tasks[culprit.number].id
+        execution.error_type = culprit.error_type
+        execution.error_message = culprit.error_message
+    status = ExecutionStatus.COMPLETED if culprit is None else ExecutionStatus.FAILED
+    execution.move(status)
+    execution.finished_at_us = at_us
+    execution.record(f"execution_{status.lower()}", at_us)
+
+
+def _is_unhandled(execution: ExecutionState, task: TaskState) -> bool:
+    if task.status is not TaskStatus.FAILED:
+        return False
+    spec = execution.topology.tasks[task.number]
+    if spec.allow_failure:
+        return False
+    return not any(
+        execution.tasks[number].status is TaskStatus.COMPLETED
+        and spec.id in failures_named(execution.topology.tasks[number].trigger_rule)
+        for number in execution.topology.dependents[task.number]
+    )

@@ -1,0 +1,47 @@
+"""What the planner wants done once its changes are committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloacina_sdk.outcome import TaskFailure
+
+if TYPE_CHECKING:
+    from cloacina.planner.execution import ExecutionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """Hand an attempt, recorded as running, to its executor."""
+
+    execution: ExecutionState
+    task_number: int
+    attempt: int
+    token: str
+    texts: Mapping[str, str]
+    """The merged context that the body sees: key -> JSON text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSettled:
+    """An attempt's end was recorded."""
+
+    execution: ExecutionState
+    task_number: int
+    attempt: int
+    failure: TaskFailure | None
+    duration_us: int
+    retry_delay_us: int | None
+    """Set when another attempt follows after that delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionEnded:
+    """An execution reached its final status; whoever waits for it can be told."""
+
+    execution: ExecutionState
+
+
+Effect = StartAttempt | AttemptSettled | ExecutionEnded

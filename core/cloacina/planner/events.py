@@ -1,0 +1,101 @@
+"""What can happen to the planner."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloacina.model.topology import Topology
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One reading of both clocks: the wall for what is recorded, the monotonic one for waiting."""
+
+    utc_us: int
+    monotonic_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an execution is a run of. It never changes."""
+
+    execution_id: str
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """Somebody asked for a new execution."""
+
+    identity: Identity
+    topology: Topology
+    input_texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTask:
+    """A task as the database holds it."""
+
+    number: int
+    status: str
+    sub_status: str | None
+    attempt: int
+    failures: int
+    losses: int
+    due_at_us: int | None
+    started_at_us: int | None
+    finished_at_us: int | None
+    changes: Changes | None
+    reason: str | None
+    error_type: str | None
+    error_message: str | None
+    token: str | None
+    """Of the attempt that is recorded as running, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredExecution:
+    """An execution as the database holds it."""
+
+    identity: Identity
+    topology: Topology
+    input_texts: Mapping[str, str]
+    status: str
+    epoch: int
+    event_count: int
+    created_at_us: int
+    started_at_us: int | None
+    finished_at_us: int | None
+    error_task: str | None
+    tasks: tuple[StoredTask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """This runner became the owner of an execution that was stored earlier."""
+
+    stored: StoredExecution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    """An executor reported how an attempt ended: with the task's changes, or with a failure."""
+
+    execution_id: str
+    task_number: int
+    token: str
+    result: Changes | TaskFailure
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """A moment that the planner asked to be woken at has come."""
+
+
+Event = Submitted | Claimed | AttemptEnded | TimePassed

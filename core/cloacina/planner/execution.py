@@ -1,0 +1,248 @@
+"""The planner's picture of one execution: its tasks, what they passed on, what is not stored yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cloacina.model import context
+from cloacina.model.states import (
+    EXECUTION_MOVES,
+    TASK_MOVES,
+    AttemptOutcome,
+    ExecutionStatus,
+    SubStatus,
+    TaskStatus,
+)
+from cloacina.model.topology import Topology
+from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
+
+NO_CHANGES = Changes(assigned={}, removed=frozenset())
+
+
+@dataclass(slots=True)
+class TaskState:
+    """One task of one execution, and the state in which the database last saw it."""
+
+    number: int
+    status: TaskStatus = TaskStatus.NOT_STARTED
+    sub_status: SubStatus | None = None
+    attempt: int = 0
+    """The number of the latest attempt; 0 before the first."""
+    failures: int = 0
+    losses: int = 0
+    waiting_for: int = 0
+    """How many dependencies are not final yet."""
+    needed_by: int = 0
+    """How many dependents are not final yet."""
+    due_at_us: int | None = None
+    started_at_us: int | None = None
+    """When its first attempt started."""
+    attempt_started_at_us: int = 0
+    finished_at_us: int | None = None
+    token: str | None = None
+    changes: Changes | None = None
+    reason: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    stored: tuple[str, int] | None = None
+    """(status, attempt) as committed; what the next write is compared with."""
+
+    def move(self, status: TaskStatus, sub_status: SubStatus | None = None) -> None:
+        """Go to ``status`` if the table of legal moves allows it."""
+        if status not in TASK_MOVES[self.status]:
+            raise AssertionError(f"task {self.number}: {self.status} -> {status} is not legal")
+        self.status = status
+        self.sub_status = sub_status
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """An attempt to be recorded as running."""
+
+    task_number: int
+    attempt: int
+    token: str
+    started_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """The end of an attempt, to be recorded."""
+
+    task_number: int
+    attempt: int
+    token: str
+    finished_at_us: int
+    outcome: AttemptOutcome
+    failure: TaskFailure | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """One line of an execution's history."""
+
+    seq: int
+    task_number: int | None
+    kind: str
+    at_us: int
+    detail: str | None
+
+
+@dataclass(slots=True)
+class Unsaved:
+    """What happened to one execution since its last commit."""
+
+    tasks: dict[int, TaskState] = field(default_factory=dict)
+    starts: list[AttemptStart] = field(default_factory=list)
+    ends: list[AttemptEnd] = field(default_factory=list)
+    history: list[HistoryEvent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ExecutionState:
+    """One execution, owned by this runner."""
+
+    identity: Identity
+    topology: Topology
+    input_texts: Mapping[str, str]
+    epoch: int
+    created_at_us: int
+    status: ExecutionStatus = ExecutionStatus.PENDING
+    stored_status: ExecutionStatus | None = None
+    started_at_us: int | None = None
+    finished_at_us: int | None = None
+    error_task: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    event_count: int = 0
+    unfinished: int = 0
+    tasks: list[TaskState] = field(default_factory=list)
+    unsaved: Unsaved = field(default_factory=Unsaved)
+    _input_view: context.View | None = None
+    _views: dict[int, context.View] = field(default_factory=dict)
+    _passed_on: dict[int, context.View] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        return self.identity.execution_id
+
+    def move(self, status: ExecutionStatus) -> None:
+        """Go to ``status`` if the table of legal moves allows it."""
+        if status not in EXECUTION_MOVES[self.status]:
+            raise AssertionError(f"execution {self.id}: {self.status} -> {status} is not legal")
+        self.status = status
+
+    def touch(self, task: TaskState) -> None:
+        """Note that ``task`` differs from what is stored."""
+        self.unsaved.tasks[task.number] = task
+
+    def record(self, kind: str, at_us: int, task: int | None = None, detail: str = "") -> None:
+        """Append a line to the history, under the next number of this execution's own sequence."""
+        self.event_count += 1
+        line = HistoryEvent(self.event_count, task, kind, at_us, detail or None)
+        self.unsaved.history.append(line)
+
+    def view(self, number: int) -> context.View:
+        """Return what task ``number`` sees: the merge of what its dependencies pass on."""
+        known = self._views.get(number)
+        if known is None:
+            known = self._merge(self.topology.dependencies[number], number)
+            self._views[number] = known
+        return known
+
+    def final_view(self) -> context.View:
+        """Return the merge of what all leaves pass on."""
+        return self._merge(self.topology.leaves, len(self.topology))
+
+    def settle_view(self, number: int) -> None:
+        """Fix what a finished task passes on, and let go of views that nobody needs any more."""
+        self.passed_on(number)
+        self._views.pop(number, None)
+        for dependency in self.topology.dependencies[number]:
+            self.tasks[dependency].needed_by -= 1
+            if not self.tasks[dependency].needed_by:
+                self._passed_on.pop(dependency, None)
+
+    def passed_on(self, number: int) -> context.View:
+        """Return what task ``number`` passes on: its view with its changes.
+
+        A task that produced nothing, because it was skipped or failed, passes its view through.
+        """
+        known = self._passed_on.get(number)
+        if known is not None:
+            return known
+        for ancestor in self._unknown_ancestors(number):
+            changes = self.tasks[ancestor].changes or NO_CHANGES
+            view = self._merge(self.topology.dependencies[ancestor], ancestor)
+            self._passed_on[ancestor] = context.apply(changes, view, ancestor)
+        return self._passed_on[number]
+
+    def _unknown_ancestors(self, number: int) -> list[int]:
+        """Tasks, dependencies first, whose passed-on view must be computed to know ``number``'s."""
+        order: list[int] = []
+        seen: set[int] = set()
+        stack = [(number, False)]
+        while stack:
+            current, expanded = stack.pop()
+            if expanded:
+                order.append(current)
+            elif current not in seen and current not in self._passed_on:
+                seen.add(current)
+                stack.append((current, True))
+                stack.extend((d, False) for d in self.topology.dependencies[current])
+        return order
+
+    def _merge(self, dependencies: tuple[int, ...], writer: int) -> context.View:
+        if not dependencies:
+            if self._input_view is None:
+                self._input_view = context.input_view(self.input_texts)
+            return self._input_view
+        views = [self.passed_on(dependency) for dependency in dependencies]
+        if len(views) == 1:
+            return views[0]
+        return context.merge(views, self.topology, writer)
+
+
+def restored(stored: StoredExecution) -> ExecutionState:
+    """Return the planner's picture of an execution as the database holds it."""
+    execution = ExecutionState(
+        identity=stored.identity,
+        topology=stored.topology,
+        input_texts=stored.input_texts,
+        epoch=stored.epoch,
+        created_at_us=stored.created_at_us,
+        status=ExecutionStatus(stored.status),
+        stored_status=ExecutionStatus(stored.status),
+        started_at_us=stored.started_at_us,
+        finished_at_us=stored.finished_at_us,
+        error_task=stored.error_task,
+        event_count=stored.event_count,
+        tasks=[_restored_task(task) for task in stored.tasks],
+    )
+    if stored.error_task is not None:
+        culprit = execution.tasks[stored.topology.numbers[stored.error_task]]
+        execution.error_type, execution.error_message = culprit.error_type, culprit.error_message
+    return execution
+
+
+def _restored_task(stored: StoredTask) -> TaskState:
+    status = TaskStatus(stored.status)
+    return TaskState(
+        number=stored.number,
+        status=status,
+        sub_status=SubStatus(stored.sub_status) if stored.sub_status else None,
+        attempt=stored.attempt,
+        failures=stored.failures,
+        losses=stored.losses,
+        due_at_us=stored.due_at_us,
+        started_at_us=stored.started_at_us,
+        finished_at_us=stored.finished_at_us,
+        token=stored.token,
+        changes=stored.changes,
+        reason=stored.reason,
+        error_type=stored.error_type,
+        error_message=stored.error_message,
+        stored=(status, stored.attempt),
+    )

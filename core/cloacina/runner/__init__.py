@@ -1,0 +1,1 @@
+"""What an application holds: the runner, handles to executions, and their results."""

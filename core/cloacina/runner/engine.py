@@ -1,0 +1,96 @@
+"""The parts of a running engine on one SQLite database, put together and taken apart in order."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+import pluggy
+
+from cloacina.executors.contract import Executor
+from cloacina.executors.loop import LoopExecutor
+from cloacina.executors.threads import ThreadExecutor
+from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
+from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
+from cloacina.kernel.kernel import Kernel
+from cloacina.kernel.observe import Observer
+from cloacina.kernel.requests import Await, LookAround, Submission
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.planner import Planner, Sources
+from cloacina.runner.config import DefaultRunnerConfig
+from cloacina.runtime import Runtime
+from cloacina.store import ownership
+from cloacina.store.sqlite import SqliteDatabase
+from cloacina.store.url import SqliteLocation
+from cloacina.store.writer import SqliteWriter
+
+
+class Engine:
+    """A kernel on a database, known to its peers from ``__init__`` until ``close``."""
+
+    def __init__(
+        self,
+        location: SqliteLocation,
+        config: DefaultRunnerConfig,
+        runtime: Runtime,
+        plugins: pluggy.PluginManager,
+        executors: Mapping[str, Executor],
+    ) -> None:
+        """Open the database, announce this runner, take over what is orphaned, begin."""
+        self._runtime = runtime
+        self.clock = Clock()
+        now_us = self.clock.now().utc_us
+        runner_id = new_execution_id(now_us)
+        self.database = SqliteDatabase(location)
+        self._neighbours = Neighbours(self.database, runner_id, self._accepts)
+        self._kernel = Kernel(
+            planner=Planner(
+                slots=config.max_concurrent_tasks,
+                sources=Sources(new_token=new_token, jitter=jitter),
+            ),
+            writer=SqliteWriter(self.database, runner_id),
+            neighbours=self._neighbours,
+            observer=Observer(plugins),
+            clock=self.clock,
+        )
+        self._loop_executor = LoopExecutor()
+        self._kernel.dispatcher = Dispatcher(
+            runtime,
+            {
+                THREAD: ThreadExecutor(config.max_concurrent_tasks),
+                LOOP: self._loop_executor,
+                **executors,
+            },
+            self._kernel.send,
+        )
+        self._neighbours.join(now_us, self._look_around)
+        self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
+        self._kernel.start()
+
+    def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run async tasks on ``loop`` from now on."""
+        self._loop_executor.adopt(loop)
+
+    def submit(self, submission: Submission) -> None:
+        """Hand a new execution to the kernel."""
+        self._kernel.send(submission)
+
+    def await_end(self, execution_id: str) -> Future[ExecutionState]:
+        """Return what will hold an execution once it has ended, whichever runner has it."""
+        request = Await(execution_id)
+        self._kernel.send(request)
+        return request.ended
+
+    def close(self, timeout_s: float) -> None:
+        """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
+        self._unsubscribe()
+        self._kernel.stop(timeout_s)
+        self._kernel.dispatcher.close(timeout_s)
+        self._neighbours.leave()
+        self.database.close()
+
+    def _look_around(self) -> None:
+        self._kernel.send(LookAround())
+
+    def _accepts(self, found: ownership.Unowned) -> bool:
+        return self._runtime.can_serve(found.identity, found.topology)

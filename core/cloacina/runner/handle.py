@@ -1,0 +1,59 @@
+"""A handle to an execution that was submitted."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from cloacina.errors import WaitTimeoutError
+from cloacina.planner.execution import ExecutionState
+from cloacina.runner.result import WorkflowResult
+
+
+class ExecutionHandle:
+    """One execution, durable from the moment the handle exists. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        execution_id: str,
+        ended: Future[ExecutionState],
+        read: Callable[[str], WorkflowResult],
+    ) -> None:
+        """Made by the runner."""
+        self.id = execution_id
+        self._ended = ended
+        self._read = read
+
+    @property
+    def status(self) -> str:
+        """Where the execution stands now, read from the database unless it ended here."""
+        return self.current().status
+
+    def current(self) -> WorkflowResult:
+        """Return the execution as it stands now."""
+        if self._ended.done() and self._ended.exception() is None:
+            return WorkflowResult(self._ended.result())
+        return self._read(self.id)
+
+    def wait(self, timeout: float | None = None) -> WorkflowResult:
+        """Block until the execution has ended.
+
+        Args:
+            timeout: seconds to wait at most; ``None`` for as long as it takes.
+
+        Raises:
+            WaitTimeoutError: if it runs longer; it goes on.
+            RunnerClosedError: if the runner was shut down meanwhile; the execution is stored.
+        """
+        try:
+            return WorkflowResult(self._ended.result(timeout))
+        except FutureTimeoutError:
+            assert timeout is not None  # noqa: S101 - without one, result() waits for ever
+            raise WaitTimeoutError(self.id, timeout) from None
+
+    async def wait_async(self) -> WorkflowResult:
+        """Wait until the execution has ended, without blocking the event loop."""
+        return WorkflowResult(await asyncio.wrap_future(self._ended))
+
+    def __repr__(self) -> str:
+        return f"ExecutionHandle(id={self.id!r})"

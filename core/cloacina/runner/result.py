@@ -1,0 +1,131 @@
+"""What an execution came to."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from cloacina.errors import TaskFailedError
+from cloacina.model.context import texts_of
+from cloacina.model.states import ExecutionStatus
+from cloacina.planner.execution import ExecutionState
+from cloacina.store.timestamps import to_text
+from cloacina_sdk.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """How one task of an execution ended.
+
+    Attributes:
+        task: the task's id.
+        status: ``Completed``, ``Failed``, ``Skipped``, or where it stands if the execution runs.
+        attempts: how many attempts were started.
+        error: ``type: message`` of the last failure of a failed task.
+        reason: why a skipped task was skipped.
+    """
+
+    task: str
+    status: str
+    attempts: int
+    error: str | None
+    reason: str | None
+
+
+class WorkflowResult:
+    """What an execution came to, or where it stands. Failing is a result, not an exception."""
+
+    def __init__(self, execution: ExecutionState) -> None:
+        """Made by the runner."""
+        self._execution = execution
+
+    @property
+    def execution_id(self) -> str:
+        """The execution's id, a UUIDv7."""
+        return self._execution.id
+
+    @property
+    def workflow(self) -> str:
+        """The name of the workflow that ran."""
+        return self._execution.identity.workflow
+
+    @property
+    def package_digest(self) -> str | None:
+        """The digest of the package that it is pinned to; ``None`` for an embedded workflow."""
+        return self._execution.identity.package_digest
+
+    @property
+    def status(self) -> str:
+        """``Completed`` or ``Failed``, or where the execution stands."""
+        return self._execution.status.value
+
+    @property
+    def start_time(self) -> str | None:
+        """When it started: RFC 3339, UTC, microseconds."""
+        started = self._execution.started_at_us
+        return None if started is None else to_text(started)
+
+    @property
+    def end_time(self) -> str | None:
+        """When it ended: RFC 3339, UTC, microseconds; ``None`` while it runs."""
+        finished = self._execution.finished_at_us
+        return None if finished is None else to_text(finished)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end by the wall clock; ``None`` while it runs."""
+        started, finished = self._execution.started_at_us, self._execution.finished_at_us
+        if started is None or finished is None:
+            return None
+        return (finished - started) / 1_000_000
+
+    @property
+    def input_context(self) -> Context:
+        """A fresh copy of the context that it was submitted with."""
+        return Context.from_texts(self._execution.input_texts)
+
+    @property
+    def final_context(self) -> Context:
+        """A fresh copy of the merge of what all leaves left behind."""
+        return Context.from_texts(self._final_texts)
+
+    @cached_property
+    def _final_texts(self) -> dict[str, str]:
+        return texts_of(self._execution.final_view())
+
+    @cached_property
+    def tasks(self) -> dict[str, TaskResult]:
+        """How each task ended, by task id, in definition order."""
+        execution = self._execution
+        return {
+            spec.id: TaskResult(
+                task=spec.id,
+                status=task.status.value,
+                attempts=task.attempt,
+                error=f"{task.error_type}: {task.error_message}" if task.error_type else None,
+                reason=task.reason,
+            )
+            for spec, task in zip(execution.topology.tasks, execution.tasks, strict=True)
+        }
+
+    @property
+    def error_message(self) -> str | None:
+        """Which task failed first and why; ``None`` unless the execution failed."""
+        execution = self._execution
+        if execution.error_task is None:
+            return None
+        return (
+            f"task {execution.error_task!r} failed: "
+            f"{execution.error_type}: {execution.error_message}"
+        )
+
+    def raise_for_status(self) -> None:
+        """Do nothing if the execution completed.
+
+        Raises:
+            TaskFailedError: otherwise, with the first failed task's own error.
+        """
+        if self._execution.status is not ExecutionStatus.COMPLETED:
+            message = self.error_message or "it did not complete"
+            raise TaskFailedError(self.execution_id, self.status, message)
+
+    def __repr__(self) -> str:
+        return f"WorkflowResult(status={self.status!r}, error={self.error_message!r})"

@@ -1,0 +1,242 @@
+"""``DefaultRunner``: open a database and run workflows on it, durably."""
+
+import asyncio
+import atexit
+import contextvars
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pluggy
+
+from cloacina.errors import ForkedRunnerError, RunnerClosedError, RunningLoopError
+from cloacina.executors.workers import WorkerExecutor
+from cloacina.kernel.clock import new_execution_id
+from cloacina.kernel.dispatch import WORKER
+from cloacina.kernel.requests import Submission
+from cloacina.packages.config import PackageConfig
+from cloacina.packages.loader import PackageLoader
+from cloacina.planner.events import Identity, Submitted
+from cloacina.planner.execution import restored
+from cloacina.runner.config import DefaultRunnerConfig
+from cloacina.runner.engine import Engine
+from cloacina.runner.handle import ExecutionHandle
+from cloacina.runner.result import WorkflowResult
+from cloacina.runtime import Runtime, default_runtime
+from cloacina.store import reader
+from cloacina.store.url import SqliteLocation
+from cloacina_sdk.context import Context
+from cloacina_sdk.hooks import CloacinaHooks
+from cloacina_sdk.json_text import JsonValue
+
+ContextLike = Context | Mapping[str, JsonValue] | None
+
+_OPEN: "weakref.WeakSet[DefaultRunner]" = weakref.WeakSet()
+
+
+class DefaultRunner:
+    """Runs workflows on one database, in this process, until it is shut down.
+
+    Opening a database that a killed process left behind takes its unfinished executions over at
+    once, as far as their workflows are registered here; the rest waits until they are.
+
+    Use it as a context manager, or call ``shutdown``; what is forgotten is shut down at exit.
+    Safe to use from several threads. Not usable in a child made by ``fork``.
+    """
+
+    def __init__(
+        self,
+        database_url: str | Path,
+        *,
+        config: DefaultRunnerConfig | None = None,
+        runtime: Runtime | None = None,
+        packages: PackageConfig | None = None,
+    ) -> None:
+        """Open the database (see ``SqliteLocation`` for the forms of URL) and begin.
+
+        Args:
+            database_url: a path, ``sqlite:///abs.db``, ``sqlite://./rel.db`` or ``:memory:``.
+            config: settings; the defaults if left out.
+            runtime: the workflows on offer; those that the decorators collected if left out.
+            packages: whom to trust with packages; what the home directory says if left out.
+
+        Raises:
+            InvalidUrlError: if the URL cannot be used.
+            EngineError: if the database cannot be opened.
+        """
+        self.config = config or DefaultRunnerConfig()
+        self.runtime = runtime if runtime is not None else default_runtime()
+        self.plugins = pluggy.PluginManager("cloacina")
+        self.plugins.add_hookspecs(CloacinaHooks)
+        self._location = SqliteLocation.parse(database_url)
+        self._process_id = os.getpid()
+        self._lock = threading.Lock()
+        self._workers = WorkerExecutor()
+        self._packages = PackageLoader(
+            packages or PackageConfig(), self.runtime, self.plugins, self._workers
+        )
+        self._engine: Engine | None = Engine(
+            self._location, self.config, self.runtime, self.plugins, {WORKER: self._workers}
+        )
+        _OPEN.add(self)
+
+    @classmethod
+    def with_config(cls, database_url: str | Path, config: DefaultRunnerConfig) -> Self:
+        """Open a runner with settings."""
+        return cls(database_url, config=config)
+
+    def submit(
+        self, workflow: str, context: ContextLike = None, *, priority: int = 0
+    ) -> ExecutionHandle:
+        """Start an execution and return as soon as it is durable.
+
+        Args:
+            workflow: a name, or ``package::workflow`` where several packages offer the name.
+            context: the input; a plain mapping will do.
+            priority: higher starts first when slots are short.
+
+        Raises:
+            UnknownWorkflowError: naming the nearest names.
+            AmbiguousWorkflowError: if several packages offer the name.
+            InvalidContextValueError: if the context holds what JSON cannot.
+            RunnerClosedError: after ``shutdown``.
+        """
+        submission, handle = self._submission(workflow, context, priority)
+        self._require_engine().submit(submission)
+        submission.accepted.result()
+        return handle
+
+    def execute(
+        self, workflow: str, context: ContextLike = None, *, timeout: float | None = None
+    ) -> WorkflowResult:
+        """Run a workflow to its end. A failed task is a result, not an exception.
+
+        Raises:
+            RunningLoopError: when called where an event loop runs; await ``execute_async`` there.
+            WaitTimeoutError: if it takes longer than ``timeout`` seconds; it goes on.
+        """
+        _refuse_on_loop("execute()", "runner.execute_async(...)")
+        submission, handle = self._submission(workflow, context, 0)
+        self._require_engine().submit(submission)
+        return handle.wait(timeout)
+
+    async def execute_async(self, workflow: str, context: ContextLike = None) -> WorkflowResult:
+        """Run a workflow to its end without blocking the event loop."""
+        submission, handle = self._submission(workflow, context, 0)
+        self._require_engine().submit(submission)
+        return await handle.wait_async()
+
+    def handle(self, execution_id: str) -> ExecutionHandle:
+        """Return a handle to any execution of this database, whichever runner has it.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self.execution(execution_id)
+        ended = self._require_engine().await_end(execution_id)
+        return ExecutionHandle(execution_id, ended, self.execution)
+
+    def execution(self, execution_id: str) -> WorkflowResult:
+        """Return any execution of this database as it stands now.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        with self._require_engine().database.engine.connect() as connection:
+            return WorkflowResult(restored(reader.load(connection, execution_id)))
+
+    def executions(
+        self, *, status: str | None = None, workflow: str | None = None, limit: int = 50
+    ) -> list[reader.ExecutionSummary]:
+        """Return the newest executions, newest first."""
+        with self._require_engine().database.engine.connect() as connection:
+            return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
+
+    def shutdown(self) -> None:
+        """Start nothing more, let attempts that run end, and leave the rest in the database.
+
+        Waits at most ``config.shutdown_timeout_seconds``. Calling it again does nothing.
+        """
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None and os.getpid() == self._process_id:
+            _OPEN.discard(self)
+            engine.close(self.config.shutdown_timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    async def __aenter__(self) -> Self:
+        """Run async tasks on the caller's event loop from here on."""
+        self._require_engine().adopt_loop(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.shutdown)
+
+    def __repr__(self) -> str:
+        state = "open" if self._engine is not None else "shut down"
+        return f"DefaultRunner({str(self._location.path or ':memory:')!r}, {state})"
+
+    def _submission(
+        self, workflow: str, context: ContextLike, priority: int
+    ) -> tuple[Submission, ExecutionHandle]:
+        found = self.runtime.resolve(workflow)
+        given = context if isinstance(context, Context) else Context(dict(context or {}))
+        execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
+        event = Submitted(
+            identity=Identity(
+                execution_id=execution_id,
+                tenant=found.tenant,
+                package=found.package,
+                package_digest=found.package_digest,
+                workflow=found.name,
+                workflow_version=found.version,
+                priority=priority,
+            ),
+            topology=found.topology,
+            input_texts=given.texts(),
+        )
+        submission = Submission(event=event, variables=contextvars.copy_context())
+        return submission, ExecutionHandle(execution_id, submission.ended, self.execution)
+
+    def _require_engine(self) -> Engine:
+        if os.getpid() != self._process_id:
+            raise ForkedRunnerError(self._process_id)
+        engine = self._engine
+        if engine is None:
+            raise RunnerClosedError
+        return engine
+
+
+def _refuse_on_loop(call: str, instead: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RunningLoopError(call, instead)
+
+
+def _shutdown_all_runners() -> None:
+    for runner in list(_OPEN):
+        runner.shutdown()
+
+
+atexit.register(_shutdown_all_runners)

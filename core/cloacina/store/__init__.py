@@ -1,0 +1,1 @@
+"""What is remembered: tables, statements, and the contract between the kernel and a database."""

@@ -1,0 +1,13 @@
+"""Run migrations on the connection that the caller brought."""
+
+from alembic import context
+
+from cloacina.store.tables import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,137 @@
+"""Read executions back, each as the planner would know it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cloacina.errors import ExecutionNotFoundError
+from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.store.graphs import parse_graph
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+from cloacina.store.timestamps import from_text
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionSummary:
+    """One line of a list of executions."""
+
+    execution_id: str
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    status: str
+    created_at: str
+    finished_at: str | None
+
+
+def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
+    """Return everything stored about one execution.
+
+    Raises:
+        ExecutionNotFoundError: if there is none with that id.
+    """
+    query = (
+        sa.select(EXECUTIONS, GRAPHS.c.document)
+        .join(GRAPHS, GRAPHS.c.digest == EXECUTIONS.c.graph_digest)
+        .where(EXECUTIONS.c.id == execution_id)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise ExecutionNotFoundError(execution_id)
+    event_count = connection.execute(
+        sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.execution_id == execution_id)
+    ).scalar_one()
+    return StoredExecution(
+        identity=Identity(
+            execution_id=execution_id,
+            tenant=row["tenant"],
+            package=row["package"],
+            package_digest=row["package_digest"],
+            workflow=row["workflow"],
+            workflow_version=row["workflow_version"],
+            priority=row["priority"],
+        ),
+        topology=parse_graph(row["document"]),
+        input_texts=Context.from_json(row["input"]).texts(),
+        status=row["status"],
+        epoch=row["epoch"],
+        event_count=event_count or 0,
+        created_at_us=from_text(row["created_at"]),
+        started_at_us=_moment(row["started_at"]),
+        finished_at_us=_moment(row["finished_at"]),
+        error_task=row["error_task"],
+        tasks=_tasks(connection, execution_id),
+    )
+
+
+def summaries(
+    connection: sa.Connection,
+    *,
+    status: str | None = None,
+    workflow: str | None = None,
+    limit: int = 50,
+) -> Sequence[ExecutionSummary]:
+    """Return the newest executions, newest first."""
+    columns = EXECUTIONS.c
+    query = (
+        sa.select(
+            columns.id.label("execution_id"),
+            columns.tenant,
+            columns.package,
+            columns.package_digest,
+            columns.workflow,
+            columns.status,
+            columns.created_at,
+            columns.finished_at,
+        )
+        .order_by(columns.id.desc())
+        .limit(limit)
+    )
+    if status is not None:
+        query = query.where(columns.status == status)
+    if workflow is not None:
+        query = query.where(columns.workflow == workflow)
+    return [ExecutionSummary(**row) for row in connection.execute(query).mappings()]
+
+
+def _tasks(connection: sa.Connection, execution_id: str) -> tuple[StoredTask, ...]:
+    running = sa.and_(
+        ATTEMPTS.c.execution_id == TASKS.c.execution_id,
+        ATTEMPTS.c.task_number == TASKS.c.number,
+        ATTEMPTS.c.number == TASKS.c.attempt,
+        ATTEMPTS.c.outcome.is_(None),
+    )
+    query = (
+        sa.select(TASKS, ATTEMPTS.c.token)
+        .outerjoin(ATTEMPTS, running)
+        .where(TASKS.c.execution_id == execution_id)
+        .order_by(TASKS.c.number)
+    )
+    return tuple(_task(row) for row in connection.execute(query).mappings())
+
+
+def _task(row: sa.RowMapping) -> StoredTask:
+    return StoredTask(
+        number=row["number"],
+        status=row["status"],
+        sub_status=row["sub_status"],
+        attempt=row["attempt"],
+        failures=row["failures"],
+        losses=row["losses"],
+        due_at_us=_moment(row["due_at"]),
+        started_at_us=_moment(row["started_at"]),
+        finished_at_us=_moment(row["finished_at"]),
+        changes=None if row["changes"] is None else Changes.from_json(row["changes"]),
+        reason=row["reason"],
+        error_type=row["error_type"],
+        error_message=row["error_message"],
+        token=row["token"],
+    )
+
+
+def _moment(text: str | None) -> int | None:
+    return None if text is None else from_text(text)

@@ -1,0 +1,281 @@
+"""The rows that one commit writes, in the order of each statement's parameters."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+from cloacina.planner.execution import ExecutionState
+from cloacina.store.timestamps import to_text
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.json_text import encode
+
+_Value = TypeVar("_Value")
+_moment = lru_cache(maxsize=256)(to_text)
+
+
+class GraphRow(NamedTuple):
+    """A graph, stored once under its digest."""
+
+    digest: str
+    document: str
+
+
+class NewExecution(NamedTuple):
+    """An execution's first row."""
+
+    id: str
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    graph_digest: str
+    status: str
+    owner: str
+    epoch: int
+    priority: int
+    input: str
+    error_task: str | None
+    error_type: str | None
+    error_message: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    event_count: int
+
+
+class ExecutionMove(NamedTuple):
+    """A change of an execution, if it is still as the last commit left it and still ours."""
+
+    to_status: str
+    error_task: str | None
+    error_type: str | None
+    error_message: str | None
+    finished_at: str | None
+    event_count: int
+    id: str
+    was_status: str
+    owner: str
+    epoch: int
+
+
+class NewTask(NamedTuple):
+    """A task's first row."""
+
+    execution_id: str
+    number: int
+    task: str
+    status: str
+    sub_status: str | None
+    attempt: int
+    failures: int
+    losses: int
+    due_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    changes: str | None
+    reason: str | None
+    error_type: str | None
+    error_message: str | None
+
+
+class TaskMove(NamedTuple):
+    """A change of a task, if it is still as the last commit left it."""
+
+    to_status: str
+    to_sub_status: str | None
+    to_attempt: int
+    failures: int
+    losses: int
+    due_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    changes: str | None
+    reason: str | None
+    error_type: str | None
+    error_message: str | None
+    execution_id: str
+    number: int
+    was_status: str
+    was_attempt: int
+
+
+class NewAttempt(NamedTuple):
+    """An attempt, recorded before its body runs."""
+
+    execution_id: str
+    task_number: int
+    number: int
+    token: str
+    runner: str
+    started_at: str
+
+
+class AttemptClose(NamedTuple):
+    """The end of an attempt, if nobody recorded one yet."""
+
+    finished_at: str
+    outcome: str
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+    execution_id: str
+    task_number: int
+    number: int
+    token: str
+
+
+class NewEvent(NamedTuple):
+    """One line of history."""
+
+    execution_id: str
+    seq: int
+    task_number: int | None
+    kind: str
+    at: str
+    detail: str | None
+
+
+def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> NewExecution:
+    """Return the first row of ``execution``."""
+    identity = execution.identity
+    return NewExecution(
+        execution.id,
+        identity.tenant,
+        identity.package,
+        identity.package_digest,
+        identity.workflow,
+        identity.workflow_version,
+        graph_digest,
+        execution.status,
+        owner,
+        execution.epoch,
+        identity.priority,
+        object_text(execution.input_texts),
+        execution.error_task,
+        execution.error_type,
+        execution.error_message,
+        _moment(execution.created_at_us),
+        _maybe(_moment, execution.started_at_us),
+        _maybe(_moment, execution.finished_at_us),
+        execution.event_count,
+    )
+
+
+def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
+    """Return the change of ``execution`` since its last commit."""
+    return ExecutionMove(
+        execution.status,
+        execution.error_task,
+        execution.error_type,
+        execution.error_message,
+        _maybe(_moment, execution.finished_at_us),
+        execution.event_count,
+        execution.id,
+        execution.stored_status or "",
+        owner,
+        execution.epoch,
+    )
+
+
+def new_tasks(execution: ExecutionState) -> list[NewTask]:
+    """Return the rows of tasks that are not stored yet."""
+    names = execution.topology.tasks
+    return [
+        NewTask(
+            execution.id,
+            task.number,
+            names[task.number].id,
+            task.status,
+            task.sub_status,
+            task.attempt,
+            task.failures,
+            task.losses,
+            _maybe(_moment, task.due_at_us),
+            _maybe(_moment, task.started_at_us),
+            _maybe(_moment, task.finished_at_us),
+            _maybe(Changes.to_json, task.changes),
+            task.reason,
+            task.error_type,
+            task.error_message,
+        )
+        for task in execution.unsaved.tasks.values()
+        if task.stored is None
+    ]
+
+
+def task_moves(execution: ExecutionState) -> list[TaskMove]:
+    """Return the changes of tasks that are stored already."""
+    return [
+        TaskMove(
+            task.status,
+            task.sub_status,
+            task.attempt,
+            task.failures,
+            task.losses,
+            _maybe(_moment, task.due_at_us),
+            _maybe(_moment, task.started_at_us),
+            _maybe(_moment, task.finished_at_us),
+            _maybe(Changes.to_json, task.changes),
+            task.reason,
+            task.error_type,
+            task.error_message,
+            execution.id,
+            task.number,
+            *task.stored,
+        )
+        for task in execution.unsaved.tasks.values()
+        if task.stored is not None
+    ]
+
+
+def new_attempts(execution: ExecutionState, runner: str) -> list[NewAttempt]:
+    """Return the attempts that were started."""
+    return [
+        NewAttempt(
+            execution.id,
+            start.task_number,
+            start.attempt,
+            start.token,
+            runner,
+            _moment(start.started_at_us),
+        )
+        for start in execution.unsaved.starts
+    ]
+
+
+def attempt_closes(execution: ExecutionState) -> list[AttemptClose]:
+    """Return the attempts that ended."""
+    return [
+        AttemptClose(
+            _moment(end.finished_at_us),
+            end.outcome,
+            end.failure.error_type if end.failure else None,
+            end.failure.message if end.failure else None,
+            end.failure.traceback if end.failure else None,
+            execution.id,
+            end.task_number,
+            end.attempt,
+            end.token,
+        )
+        for end in execution.unsaved.ends
+    ]
+
+
+def new_events(execution: ExecutionState) -> list[NewEvent]:
+    """Return the lines of history that are not stored yet."""
+    return [
+        NewEvent(
+            execution.id, line.seq, line.task_number, line.kind, _moment(line.at_us), line.detail
+        )
+        for line in execution.unsaved.history
+    ]
+
+
+def object_text(texts: Mapping[str, str]) -> str:
+    """Join key -> JSON text into the text of one JSON object, without parsing the values."""
+    return "{" + ",".join(f"{encode(key)}:{text}" for key, text in texts.items()) + "}"
+
+
+def _maybe(to_text: Callable[[_Value], str], value: _Value | None) -> str | None:
+    return None if value is None else to_text(value)

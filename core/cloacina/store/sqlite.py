@@ -1,0 +1,126 @@
+"""Open a SQLite database the way the engine wants it.
+
+WAL so that readers never wait for the writer; ``synchronous=FULL`` so that a commit survives loss
+of power; foreign keys enforced; transactions begun by us alone.
+"""
+
+import fcntl
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from cloacina.errors import EngineError, InvalidUrlError
+from cloacina.store.schema import ensure_schema
+from cloacina.store.url import SqliteLocation
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class SqliteDatabase:
+    """An open SQLite database: an engine for reading, connections for writing, where it lies."""
+
+    def __init__(self, location: SqliteLocation) -> None:
+        """Open the file at ``location``, creating it and its tables as the mode allows.
+
+        Raises:
+            EngineError: if the file cannot be opened or is no database.
+        """
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        if location.path is None:
+            self._private = tempfile.TemporaryDirectory(prefix="cloacina-")
+            self.path = Path(self._private.name) / "private.db"
+        else:
+            self.path = location.path.absolute()
+        self.is_private = self._private is not None
+        self._synchronous = "OFF" if self.is_private else "FULL"
+        self._check(location)
+        self.engine = sa.create_engine(
+            "sqlite://",
+            creator=lambda: _connect(self.path, location.mode),
+            poolclass=QueuePool,
+            pool_size=4,
+        )
+        event.listen(self.engine, "connect", self._prepare)
+        self._turnstile = open_directory(self.sidecar)
+        try:
+            with self.write() as connection:
+                ensure_schema(connection)
+        except exc.DatabaseError as error:
+            self.close()
+            raise EngineError(f"cannot open the database {self.path}: {error.orig}") from error
+
+    @property
+    def sidecar(self) -> Path:
+        """The directory beside the file in which runners on this machine meet."""
+        return self.path.with_name(f"{self.path.name}-runners")
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the right to write: processes queue for it, where SQLite alone would poll."""
+        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Open a writing transaction for a block: committed at its end, rolled back on an error."""
+        with self.turn(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    def connect_writer(self) -> sqlite3.Connection:
+        """Open a connection of the caller's own, with the same settings, for one thread."""
+        connection = _connect(self.path, "rw")
+        self._prepare(connection, None)
+        return connection
+
+    def close(self) -> None:
+        """Close every connection; a private database is deleted."""
+        self.engine.dispose()
+        os.close(self._turnstile)
+        with suppress(OSError):  # other runners are still there, or it is gone already
+            self.sidecar.rmdir()
+        if self._private is not None:
+            self._private.cleanup()
+
+    def _check(self, location: SqliteLocation) -> None:
+        if location.mode != "rwc" and not self.path.exists():
+            raise InvalidUrlError(str(self.path), f"has mode={location.mode} but does not exist")
+        if location.mode == "ro":
+            raise InvalidUrlError(str(self.path), "has mode=ro, but a runner must write")
+        if not self.path.parent.is_dir():
+            raise InvalidUrlError(
+                str(self.path), f"lies in {self.path.parent}, which is not a directory"
+            )
+
+    def _prepare(self, connection: object, _entry: ConnectionPoolEntry | None) -> None:
+        assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - made by _connect
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+
+
+def open_directory(path: Path) -> int:
+    """Open a directory, making it first; the caller owns the descriptor."""
+    while True:
+        path.mkdir(exist_ok=True)
+        try:
+            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # the last runner to leave removed it just now

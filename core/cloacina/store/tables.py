@@ -1,0 +1,132 @@
+"""The tables, defined once for every database.
+
+Times are UTC text with microseconds (``2026-11-20T19:30:00.000001Z``), which sorts as time does.
+Contexts are JSON text. Tasks are numbered within their execution; a workflow's graph is stored
+once under its digest, however many executions are planned with it.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+METADATA: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+FINAL_STATUSES: Final = ("Completed", "Failed", "Cancelled")
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+def _number(name: str, *, null: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=null)
+
+
+RUNNERS: Final = sa.Table(
+    "runners",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    _text("host"),
+    _number("process_id"),
+    _text("started_at"),
+)
+
+GRAPHS: Final = sa.Table(
+    "graphs",
+    METADATA,
+    sa.Column("digest", sa.Text, primary_key=True),
+    _text("document"),
+)
+
+EXECUTIONS: Final = sa.Table(
+    "workflow_executions",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    _text("tenant"),
+    _text("package"),
+    _text("package_digest", null=True),
+    _text("workflow"),
+    _text("workflow_version"),
+    sa.Column("graph_digest", sa.Text, sa.ForeignKey(GRAPHS.c.digest), nullable=False),
+    _text("status"),
+    _text("owner", null=True),
+    _number("epoch"),
+    _number("priority"),
+    _text("input"),
+    _text("error_task", null=True),
+    _text("error_type", null=True),
+    _text("error_message", null=True),
+    _text("created_at"),
+    _text("started_at", null=True),
+    _text("finished_at", null=True),
+    _number("event_count"),
+    sqlite_with_rowid=False,
+)
+sa.Index("ix_workflow_executions_created_at", EXECUTIONS.c.created_at)
+_UNFINISHED = sa.text("status NOT IN ('Completed', 'Failed', 'Cancelled')")
+sa.Index(
+    "ix_workflow_executions_unfinished",
+    EXECUTIONS.c.owner,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
+
+TASKS: Final = sa.Table(
+    "task_executions",
+    METADATA,
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _text("task"),
+    _text("status"),
+    _text("sub_status", null=True),
+    _number("attempt"),
+    _number("failures"),
+    _number("losses"),
+    _text("due_at", null=True),
+    _text("started_at", null=True),
+    _text("finished_at", null=True),
+    _text("changes", null=True),
+    _text("reason", null=True),
+    _text("error_type", null=True),
+    _text("error_message", null=True),
+    sqlite_with_rowid=False,
+)
+
+ATTEMPTS: Final = sa.Table(
+    "task_attempts",
+    METADATA,
+    sa.Column("execution_id", sa.Text, primary_key=True),
+    sa.Column("task_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _text("token"),
+    _text("runner"),
+    _text("started_at"),
+    _text("finished_at", null=True),
+    _text("outcome", null=True),
+    _text("error_type", null=True),
+    _text("error_message", null=True),
+    _text("traceback", null=True),
+    sa.ForeignKeyConstraint(
+        ["execution_id", "task_number"], [TASKS.c.execution_id, TASKS.c.number]
+    ),
+    sqlite_with_rowid=False,
+)
+
+EVENTS: Final = sa.Table(
+    "execution_events",
+    METADATA,
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _number("task_number", null=True),
+    _text("kind"),
+    _text("at"),
+    _text("detail", null=True),
+    _text("trace_context", null=True),
+    sqlite_with_rowid=False,
+)

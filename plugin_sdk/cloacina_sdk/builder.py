@@ -1,0 +1,142 @@
+"""`WorkflowBuilder`: a `with` block whose tasks become a workflow.
+
+* Tasks that are defined inside the block, in its thread or context, belong to it; the
+  innermost of nested blocks wins.
+* When the block ends, all of them are assembled and recorded; if its body raised, nothing is
+  built and the body's own exception goes on.
+* Opening a builder of the same name again replaces the earlier workflow.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+
+from cloacina_sdk.assembly import Workflow, assemble
+from cloacina_sdk.collect import current_collection
+from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting
+from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.namespace import DEFAULT_PACKAGE, DEFAULT_TENANT
+
+
+class WorkflowBuilder:
+    """Build a workflow of the tasks that a `with` block defines.
+
+    Args:
+        name: the workflow's name.
+        tenant: the tenant it belongs to; "public" by default.
+        package: the package it belongs to; "embedded" by default.
+        workflow: the name under which it is known, if that differs from `name`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        tenant: str | None = None,
+        package: str | None = None,
+        workflow: str | None = None,
+    ) -> None:
+        self._name = name
+        self._workflow_id = workflow or name
+        self._tenant = tenant or DEFAULT_TENANT
+        self._package = package or DEFAULT_PACKAGE
+        self._description = ""
+        self._tags: dict[str, str] = {}
+        self._enlisted: list[TaskDefinition] = []
+        self._chosen: list[TaskDefinition] = []
+        self._built: Workflow | None = None
+        self._open = ExitStack()
+
+    @property
+    def workflow_built(self) -> Workflow:
+        """The workflow that the block made.
+
+        Raises:
+            InvalidDefinitionError: before the end of the block.
+        """
+        if self._built is None:
+            raise InvalidDefinitionError(
+                f"Workflow {self._name!r} is not built yet; leave its `with` block first"
+            )
+        return self._built
+
+    def description(self, text: str) -> WorkflowBuilder:
+        """Say what the workflow is for."""
+        self._description = text
+        return self
+
+    def tag(self, key: str, value: str) -> WorkflowBuilder:
+        """Label the workflow."""
+        self._tags[key] = value
+        return self
+
+    def add_task(self, task: str | TaskFunction) -> WorkflowBuilder:
+        """Choose a task for `build`, by id or by function; a block takes every task anyway.
+
+        Raises:
+            InvalidDefinitionError: if no such task was defined.
+        """
+        definition = self._found(task)
+        if all(definition.function is not chosen.function for chosen in self._chosen):
+            self._chosen.append(definition)
+        return self
+
+    def build(self) -> Workflow:
+        """Return a workflow of the chosen tasks, or of all so far if none was chosen.
+
+        It is neither recorded nor kept, so this may be called any number of times.
+
+        Raises:
+            InvalidWorkflowError: with every rule that the tasks break together.
+        """
+        return self._assembled(self._chosen or self._enlisted)
+
+    def __enter__(self) -> WorkflowBuilder:
+        self._enlisted.clear()
+        self._open.enter_context(enlisting(self._enlisted.append))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+        chosen, self._chosen = self._chosen, []
+        if kind is not None:
+            return
+        taken = {id(definition.function) for definition in self._enlisted}
+        added = [definition for definition in chosen if id(definition.function) not in taken]
+        self._built = self._assembled([*self._enlisted, *added])
+        current_collection().add(self._built)
+
+    def __repr__(self) -> str:
+        return f"WorkflowBuilder(name={self._name!r})"
+
+    def _assembled(self, definitions: list[TaskDefinition]) -> Workflow:
+        return assemble(
+            self._workflow_id,
+            definitions,
+            tenant=self._tenant,
+            package=self._package,
+            description=self._description,
+            tags=self._tags,
+        )
+
+    def _found(self, task: object) -> TaskDefinition:
+        if isinstance(task, str):
+            found = next((known for known in self._enlisted if known.id == task), None)
+        elif callable(task):
+            found = TaskDefinition.of(task)
+        else:
+            raise InvalidDefinitionError(
+                f"add_task() takes a string task ID or a function object, not {task!r}"
+            )
+        if found is None:
+            raise InvalidDefinitionError(
+                f"Task {task!r} not found in registry; define it with @task, "
+                "for a string inside this block"
+            )
+        return found

@@ -1,0 +1,250 @@
+"""What `@task` makes of its options and a function: a `TaskDefinition`.
+
+* Everything wrong with the options is said when they are written, everything wrong with the
+  function when it is decorated.
+* A definition knows its dependencies as they were written; names are resolved when a
+  workflow is assembled.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar, cast
+
+from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.duration import to_milliseconds
+from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.rules import Rule, parse_rule
+
+TaskFunction: TypeAlias = Callable[..., object]
+Dependency: TypeAlias = str | TaskFunction
+F = TypeVar("F", bound=TaskFunction)
+T = TypeVar("T")
+
+ATTRIBUTE = "__cloacina_task__"
+
+_SIGNATURE_OPTIONS: dict[str, Any] = {}
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    # Annotations that only a type checker can evaluate must not matter here.
+    _SIGNATURE_OPTIONS["annotation_format"] = annotationlib.Format.FORWARDREF
+
+_BACKOFFS: dict[str, Callable[[], BackoffStrategy]] = {
+    "fixed": BackoffStrategy.fixed,
+    "linear": BackoffStrategy.linear,
+    "exponential": BackoffStrategy.exponential,
+}
+_CONDITIONS: dict[str, Callable[[], RetryCondition]] = {
+    "never": RetryCondition.never,
+    "transient": RetryCondition.transient_only,
+    "all": RetryCondition.all_errors,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """A task as it was written.
+
+    Attributes:
+        function: the body, called with one Context.
+        dependencies: ids and functions of other tasks, in declared order.
+        trigger_rule: when the task runs; None is the default rule.
+    """
+
+    id: str
+    function: TaskFunction
+    dependencies: tuple[Dependency, ...]
+    retry: RetryPolicy
+    trigger_rule: Rule | None
+    allow_failure: bool
+
+    @staticmethod
+    def of(function: object) -> TaskDefinition | None:
+        """Return what `@task` attached to a function, or None.
+
+        A wrapper that copied the attributes of the task it wraps is the body itself then.
+        """
+        definition = getattr(function, ATTRIBUTE, None)
+        if not isinstance(definition, TaskDefinition) or not callable(function):
+            return None
+        if definition.function is function:
+            return definition
+        return replace(definition, function=function)
+
+
+_enlist: ContextVar[Callable[[TaskDefinition], None] | None] = ContextVar("_enlist", default=None)
+
+
+@contextmanager
+def enlisting(callback: Callable[[TaskDefinition], None]) -> Iterator[None]:
+    """Hand every task that this context defines meanwhile to a callback; the innermost wins."""
+    token = _enlist.set(callback)
+    try:
+        yield
+    finally:
+        _enlist.reset(token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """The checked options of a task that has no function yet."""
+
+    id: str | None
+    dependencies: tuple[Dependency, ...]
+    retry: RetryPolicy
+    trigger_rule: Rule | None
+    allow_failure: bool
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        id: str | None,
+        dependencies: Sequence[Dependency] | None,
+        retry: RetryPolicy | None,
+        retry_options: Mapping[str, object],
+        trigger_rules: Mapping[str, JsonValue] | None,
+        allow_failure: bool,
+    ) -> TaskOptions:
+        """Check what was given to `@task`; options that are None were not given."""
+        given = {name: value for name, value in retry_options.items() if value is not None}
+        if id is not None and not _is_name(id):
+            raise InvalidDefinitionError(
+                f"The id of a task is a text that is not empty, not {id!r}"
+            )
+        return cls(
+            id=id,
+            dependencies=_dependencies(dependencies),
+            retry=_retry(retry, given),
+            trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
+            allow_failure=allow_failure,
+        )
+
+    def decorate(self, function: F) -> F:
+        """Attach the definition to a function and hand it to an open builder."""
+        body = _body_of(function)
+        task_id = self.id or _name_of(body)
+        _check_parameters(task_id, body)
+        definition = TaskDefinition(
+            id=task_id,
+            function=body,
+            dependencies=self.dependencies,
+            retry=self.retry,
+            trigger_rule=self.trigger_rule,
+            allow_failure=self.allow_failure,
+        )
+        try:
+            setattr(body, ATTRIBUTE, definition)
+            setattr(function, ATTRIBUTE, definition)
+        except (AttributeError, TypeError) as error:
+            raise InvalidDefinitionError(
+                f"Task {task_id!r} is a {type(function).__name__}, which takes no attributes; "
+                "decorate a function that calls it"
+            ) from error
+        callback = _enlist.get()
+        if callback is not None:
+            callback(definition)
+        return function
+
+
+def _body_of(function: TaskFunction) -> TaskFunction:
+    return function.__func__ if isinstance(function, staticmethod) else function
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and bool(given)
+
+
+def _dependencies(given: object) -> tuple[Dependency, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, list | tuple):
+        raise InvalidDefinitionError(
+            f"dependencies must be a list of task ids or task functions, not {given!r}"
+        )
+    for dependency in given:
+        if not isinstance(dependency, str) and not callable(dependency):
+            raise InvalidDefinitionError(
+                f"A dependency must be a task id or a task function, not {dependency!r}"
+            )
+    return tuple(given)
+
+
+def _retry(policy: object, given: Mapping[str, object]) -> RetryPolicy:
+    if policy is None:
+        return RetryPolicy(**_policy_fields(given))
+    if given:
+        raise InvalidDefinitionError(f"Give either retry= or {', '.join(sorted(given))}, not both")
+    if not isinstance(policy, RetryPolicy):
+        raise InvalidDefinitionError(f"retry= takes a RetryPolicy, not {policy!r}")
+    return policy
+
+
+def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}  # the policy itself checks the types
+    if "retry_attempts" in given:
+        fields["max_attempts"] = given["retry_attempts"]
+    for option, field in (("retry_delay", "initial_delay_ms"), ("retry_max_delay", "max_delay_ms")):
+        if option in given and f"{option}_ms" in given:
+            raise InvalidDefinitionError(f"Give either {option} or {option}_ms, not both")
+        if option in given:
+            fields[field] = to_milliseconds(cast("str", given[option]))
+        elif f"{option}_ms" in given:
+            fields[field] = given[f"{option}_ms"]
+    if "retry_backoff" in given:
+        fields["backoff"] = _named("retry_backoff", given["retry_backoff"], _BACKOFFS)
+    if "retry_condition" in given:
+        fields["conditions"] = (_named("retry_condition", given["retry_condition"], _CONDITIONS),)
+    if "retry_jitter" in given:
+        fields["with_jitter"] = given["retry_jitter"]
+    return fields
+
+
+def _named(option: str, name: object, choices: Mapping[str, Callable[[], T]]) -> T:
+    if not isinstance(name, str) or name not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InvalidDefinitionError(f"{option} must be one of {listed}, not {name!r}")
+    return choices[name]()
+
+
+def _name_of(function: TaskFunction) -> str:
+    name = getattr(function, "__name__", None)
+    if not callable(function):
+        raise InvalidDefinitionError(
+            f"@task decorates a function, not {function!r}; its options are given by keyword"
+        )
+    if not isinstance(name, str):
+        raise InvalidDefinitionError(
+            f"A task made of a {type(function).__name__} has no name of its own; write @task(id=...)"
+        )
+    return name
+
+
+def _check_parameters(task_id: str, function: TaskFunction) -> None:
+    try:
+        parameters = inspect.signature(function, **_SIGNATURE_OPTIONS)
+    except (TypeError, ValueError):
+        return  # written in C without a signature: only a call can tell
+    advice = f"the body is called with one argument, the Context: def {task_id}(context)"
+    first = next(iter(parameters.parameters), None)
+    if first is None:
+        raise InvalidDefinitionError(f"Task {task_id!r} takes no parameter; {advice}")
+    if first == "self":
+        raise InvalidDefinitionError(
+            f"Task {task_id!r} takes self: tasks of a @workflow class are plain functions: "
+            f"drop self; {advice}"
+        )
+    try:
+        parameters.bind(None)
+    except TypeError as error:
+        raise InvalidDefinitionError(
+            f"Task {task_id!r} cannot be called ({error}); {advice}"
+        ) from error

@@ -1,0 +1,157 @@
+"""Every error that the SDK raises.
+
+* One root, `CloacinaError`; each error also derives the builtin that fits, so that
+  `except ValueError` in an older script keeps working.
+* A constructor takes facts, builds the sentence from them and keeps them as attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class CloacinaError(Exception):
+    """The root of every error that Cloacina raises on purpose."""
+
+
+class InvalidContextValueError(CloacinaError, TypeError, ValueError):
+    """A value that JSON cannot hold was offered; `path` says where it sits."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"{path} {reason}; store None, bool, int, float, str, or lists and dicts of these"
+        )
+
+
+class InvalidJsonError(CloacinaError, ValueError):
+    """A text is not the JSON that was expected."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The text is not valid JSON: {reason}")
+
+
+class ContextKeyError(CloacinaError, KeyError):
+    """A context has no such key; `present` lists the keys that it has."""
+
+    def __init__(self, key: object, present: Iterable[str] = ()) -> None:
+        self.key = key
+        self.present = tuple(present)
+        super().__init__(key)
+
+    def __str__(self) -> str:
+        shown = ", ".join(repr(name) for name in self.present[:10])
+        if len(self.present) > 10:
+            shown += f" and {len(self.present) - 10} more"
+        return f"Key not found: {self.key!r}; the context holds {shown or 'no keys'}"
+
+
+class ContextKeyExistsError(CloacinaError, ValueError):
+    """`Context.insert` met a key that is there already."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"Key already exists: {key!r}; use set() to replace its value")
+
+
+class InvalidDefinitionError(CloacinaError, ValueError):
+    """A task, a builder or a policy was described in a way that cannot work."""
+
+
+class InvalidDurationError(CloacinaError, ValueError):
+    """A duration is written in no valid form."""
+
+    def __init__(self, value: object, reason: str) -> None:
+        self.value = value
+        self.reason = reason
+        super().__init__(
+            f"{value!r} is not a duration: {reason}; write a timedelta, a number of seconds, "
+            "or text such as '250ms', '5s', '2m', '1h' or '1d'"
+        )
+
+
+class InvalidNamespaceError(CloacinaError, ValueError):
+    """A text is not the full name of a task."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is not the full name of a task; "
+            "write tenant::package::workflow::task with four parts that are not empty"
+        )
+
+
+class InvalidReturnError(CloacinaError, TypeError):
+    """A task's body returned something that is no context."""
+
+    def __init__(self, type_name: str, hint: str) -> None:
+        self.type_name = type_name
+        super().__init__(
+            f"The task returned a {type_name}; {hint}"
+            "return the Context, a mapping to merge into it, or None to keep changes made in place"
+        )
+
+
+class UnknownNameError(CloacinaError, KeyError):
+    """Something was asked for by a name that nothing has; `known` lists the names there are."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return (
+            f"There is no {self.kind} {self.name!r}; known are: {', '.join(self.known) or 'none'}"
+        )
+
+
+class CycleError(CloacinaError, ValueError):
+    """Tasks wait for one another; `path` starts and ends with the same task."""
+
+    def __init__(self, path: Iterable[str]) -> None:
+        self.path = tuple(path)
+        super().__init__(f"The dependencies form a cycle: {' -> '.join(self.path)}")
+
+
+class InvalidWorkflowError(CloacinaError, ValueError):
+    """A workflow breaks rules; `problems` holds one sentence for each violation."""
+
+    def __init__(self, name: str, problems: Iterable[str]) -> None:
+        self.name = name
+        self.problems = tuple(problems)
+        super().__init__(f"Workflow {name!r} is not valid: {_listed(self.problems)}")
+
+
+class InvalidRuleError(CloacinaError, ValueError):
+    """A trigger rule is malformed; `problems` holds one sentence for each violation."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"The trigger rule is not valid: {_listed(self.problems)}")
+
+
+class InvalidDocumentError(CloacinaError, ValueError):
+    """A JSON document does not describe what it should; `problems` name each path."""
+
+    def __init__(self, what: str, problems: Iterable[str]) -> None:
+        self.what = what
+        self.problems = tuple(problems)
+        super().__init__(f"The document describes no {what}: {_listed(self.problems)}")
+
+
+class InvalidManifestError(CloacinaError, ValueError):
+    """A package's manifest is refused; `problems` hold every reason with its JSON path."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"The manifest is not valid: {_listed(self.problems)}")
+
+
+def _listed(problems: tuple[str, ...]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return "".join(f"\n  - {problem}" for problem in problems)

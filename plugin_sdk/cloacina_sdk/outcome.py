@@ -1,0 +1,111 @@
+"""What the end of a task's body means: the context it leaves, or the failure it reports."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Awaitable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from cloacina_sdk.context import Context
+from cloacina_sdk.errors import InvalidReturnError
+from cloacina_sdk.json_text import JsonValue
+
+TEXT_LIMIT_BYTES = 16 * 1024
+
+_TRANSIENT_NUMBERS = frozenset(
+    number
+    for number, name in errno.errorcode.items()
+    if name
+    in {
+        "EAGAIN", "EBUSY", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN",
+        "EHOSTUNREACH", "EINTR", "ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOBUFS", "EPIPE",
+        "ETIMEDOUT", "EWOULDBLOCK",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailure:
+    """Why an attempt failed, as data that outlives the exception.
+
+    Attributes:
+        error_type: the bare name of a built-in exception, else `module.Name`.
+        message: the exception's text, at most 16 KiB of it.
+        traceback: the formatted traceback; of a longer one the last 16 KiB.
+        is_transient: whether the kind of error promises that another attempt may succeed.
+    """
+
+    error_type: str
+    message: str
+    traceback: str
+    is_transient: bool
+
+
+def absorb(returned: object, context: Context) -> Context:
+    """Return the context that a body leaves behind.
+
+    Args:
+        returned: what the body returned: a Context is that one, None keeps `context` with
+            the changes made in place, a mapping is merged into it.
+        context: the one that the body was given; changed when a mapping is merged.
+
+    Raises:
+        InvalidReturnError: for anything else.
+        InvalidContextValueError: if the mapping holds what JSON cannot.
+    """
+    match returned:
+        case Context():
+            return returned
+        case None:
+            return context
+        case Mapping():
+            context.update_from_dict(cast("Mapping[str, JsonValue]", returned))
+            return context
+        case _:
+            raise InvalidReturnError(type(returned).__name__, _hint(returned))
+
+
+def failure_of(error: BaseException) -> TaskFailure:
+    """Describe an exception that ended an attempt."""
+    message = _printable(_message_of(error))
+    lines = _printable("".join(traceback.format_exception(error)))
+    return TaskFailure(
+        error_type=_type_name(type(error)),
+        message=message[:TEXT_LIMIT_BYTES].decode("utf-8", "ignore"),
+        traceback=lines[-TEXT_LIMIT_BYTES:].decode("utf-8", "ignore"),
+        is_transient=_is_transient(error),
+    )
+
+
+def _hint(returned: object) -> str:
+    if isinstance(returned, Coroutine):
+        returned.close()  # nobody will await it, and the interpreter would warn about that
+    if isinstance(returned, Awaitable):
+        return "the task's function must be declared `async def` to be awaited; "
+    return ""
+
+
+def _type_name(kind: type[BaseException]) -> str:
+    return (
+        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as nested:  # noqa: BLE001 - the task's own exception class runs here
+        return f"<its text cannot be read: {type(nested).__name__}>"
+
+
+def _printable(text: str) -> bytes:
+    # Databases store neither NUL nor lone surrogates.
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS

@@ -1,0 +1,304 @@
+"""When a failed attempt is repeated, and after what delay.
+
+* A policy is data: it is compared, written to JSON and read back, and decides the same
+  everywhere.
+* `max_attempts` counts runs, so 0 and 1 both mean: run once.
+* A delay never exceeds `max_delay_ms`, jitter included.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from cloacina_sdk.backoff import BackoffKind, BackoffStrategy
+from cloacina_sdk.document import Fields
+from cloacina_sdk.duration import to_milliseconds
+from cloacina_sdk.errors import InvalidDefinitionError, InvalidDocumentError
+from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.outcome import TaskFailure
+
+__all__ = [
+    "TRANSIENT_TEXTS",
+    "BackoffKind",
+    "BackoffStrategy",
+    "ConditionKind",
+    "RetryCondition",
+    "RetryPolicy",
+    "RetryPolicyBuilder",
+    "read_retry",
+]
+
+TRANSIENT_TEXTS = (
+    "timeout",
+    "connection",
+    "network",
+    "temporary",
+    "unavailable",
+    "busy",
+    "overloaded",
+    "rate limit",
+)
+_MOST_ATTEMPTS = 2**31 - 1
+_LONGEST_MS = 2**53 - 1
+
+
+class ConditionKind(enum.StrEnum):
+    """Which failures a condition matches."""
+
+    ALL_ERRORS = "AllErrors"
+    NEVER = "Never"
+    TRANSIENT_ONLY = "TransientOnly"
+    ERROR_PATTERN = "ErrorPattern"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryCondition:
+    """Which failures are worth another attempt; make one with the static methods."""
+
+    kind: ConditionKind
+    patterns: tuple[str, ...] = ()
+
+    @staticmethod
+    def never() -> RetryCondition:
+        """Match no failure."""
+        return RetryCondition(kind=ConditionKind.NEVER)
+
+    @staticmethod
+    def transient_only() -> RetryCondition:
+        """Match failures that may pass: by their type, or by words such as "timeout"."""
+        return RetryCondition(kind=ConditionKind.TRANSIENT_ONLY)
+
+    @staticmethod
+    def all_errors() -> RetryCondition:
+        """Match every failure."""
+        return RetryCondition(kind=ConditionKind.ALL_ERRORS)
+
+    @staticmethod
+    def error_pattern(patterns: Sequence[str]) -> RetryCondition:
+        """Match failures whose type or message contains one of the texts, in any case."""
+        given: list[object] = [patterns] if isinstance(patterns, str) else list(patterns)
+        texts = tuple(text for text in given if isinstance(text, str) and text)
+        if not texts or len(texts) < len(given):
+            raise InvalidDefinitionError(
+                "error_pattern() takes at least one text that is not empty"
+            )
+        return RetryCondition(kind=ConditionKind.ERROR_PATTERN, patterns=texts)
+
+    def matches(self, failure: TaskFailure) -> bool:
+        """Tell whether a failure is worth another attempt."""
+        match self.kind:
+            case ConditionKind.ALL_ERRORS:
+                return True
+            case ConditionKind.NEVER:
+                return False
+            case ConditionKind.TRANSIENT_ONLY:
+                return failure.is_transient or _mentions(failure, TRANSIENT_TEXTS)
+            case ConditionKind.ERROR_PATTERN:
+                return _mentions(failure, self.patterns)
+
+    def to_document(self) -> dict[str, JsonValue]:
+        """Return the JSON form."""
+        if self.kind is ConditionKind.ERROR_PATTERN:
+            return {"type": self.kind.value, "patterns": list(self.patterns)}
+        return {"type": self.kind.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often a task is run and how long is waited in between.
+
+    Attributes:
+        max_attempts: runs in all, the first included.
+        initial_delay_ms: the delay after the first failure, before backoff and jitter.
+        max_delay_ms: no delay is longer.
+        conditions: a failure is retried when any of them matches.
+        with_jitter: whether delays are varied by a quarter either way.
+    """
+
+    max_attempts: int = 3
+    initial_delay_ms: int = 1_000
+    max_delay_ms: int = 60_000
+    backoff: BackoffStrategy = field(default_factory=BackoffStrategy.exponential)
+    conditions: tuple[RetryCondition, ...] = (RetryCondition(kind=ConditionKind.ALL_ERRORS),)
+    with_jitter: bool = True
+
+    def __post_init__(self) -> None:
+        for name, highest in (
+            ("max_attempts", _MOST_ATTEMPTS),
+            ("initial_delay_ms", _LONGEST_MS),
+            ("max_delay_ms", _LONGEST_MS),
+        ):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
+                raise InvalidDefinitionError(
+                    f"{name} of a retry policy must be an integer of 0 to {highest}, not {value!r}"
+                )
+        if not self.conditions:
+            raise InvalidDefinitionError("A retry policy needs a condition; never() is one")
+        for name, kind, given in (
+            ("backoff", BackoffStrategy, self.backoff),
+            ("with_jitter", bool, self.with_jitter),
+            *(("each condition", RetryCondition, condition) for condition in self.conditions),
+        ):
+            if not isinstance(given, kind):
+                raise InvalidDefinitionError(
+                    f"{name} of a retry policy must be a {kind.__name__}, not {given!r}"
+                )
+
+    @staticmethod
+    def builder() -> RetryPolicyBuilder:
+        """Start from the default policy and change it step by step."""
+        return RetryPolicyBuilder()
+
+    @staticmethod
+    def default() -> RetryPolicy:
+        """Return the policy of a task that says nothing: three runs, delays of 1 s and 2 s."""
+        return RetryPolicy()
+
+    @property
+    def initial_delay(self) -> float:
+        """The first delay in seconds."""
+        return self.initial_delay_ms / 1_000
+
+    @property
+    def max_delay(self) -> float:
+        """The longest delay in seconds."""
+        return self.max_delay_ms / 1_000
+
+    def delay_ms(self, attempt: int, jitter: float) -> int:
+        """Return the delay after a failed attempt.
+
+        Args:
+            attempt: the attempt that failed, counted from 1.
+            jitter: a random number from 0 up to 1, which becomes a factor from 0.75 to 1.25;
+                without effect if the policy has no jitter.
+        """
+        if not self.initial_delay_ms:
+            return 0
+        delay = self.initial_delay_ms * self.backoff.factor(max(1, attempt))
+        delay = min(delay, self.max_delay_ms)
+        if self.with_jitter:
+            delay = min(delay * (0.75 + 0.5 * jitter), self.max_delay_ms)
+        return round(delay)
+
+    def calculate_delay(self, attempt: int) -> float:
+        """Return a delay in seconds, with jitter drawn afresh."""
+        return self.delay_ms(attempt, random.random()) / 1_000  # noqa: S311 - spreads load, keeps no secret
+
+    def allows_retry(self, failures: int, failure: TaskFailure) -> bool:
+        """Tell whether another attempt follows.
+
+        Args:
+            failures: attempts that failed so far, this one included.
+            failure: how this one failed.
+        """
+        return self.should_retry(failures) and any(
+            condition.matches(failure) for condition in self.conditions
+        )
+
+    def should_retry(self, attempt: int, error_type: str = "") -> bool:  # noqa: ARG002, RUF100 - the parameter is part of the known signature
+        """Tell whether attempts are left after this one, whatever the error."""
+        return attempt < max(1, self.max_attempts)
+
+    def to_document(self) -> dict[str, JsonValue]:
+        """Return the JSON form: durations in milliseconds, factors as decimal strings."""
+        return {
+            "max_attempts": self.max_attempts,
+            "initial_delay_ms": self.initial_delay_ms,
+            "max_delay_ms": self.max_delay_ms,
+            "backoff": self.backoff.to_document(),
+            "jitter": self.with_jitter,
+            "conditions": [condition.to_document() for condition in self.conditions],
+        }
+
+    @classmethod
+    def from_document(cls, document: JsonValue) -> RetryPolicy:
+        """Read what `to_document` wrote.
+
+        Raises:
+            InvalidDocumentError: with every problem, unknown keys included.
+        """
+        problems: list[str] = []
+        policy = read_retry(Fields(document, "$", problems))
+        if problems:
+            raise InvalidDocumentError("retry policy", problems)
+        return policy
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicyBuilder:
+    """Changes a policy step by step; every step returns a new builder."""
+
+    _policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def max_attempts(self, count: int) -> RetryPolicyBuilder:
+        """Set how often the task runs in all."""
+        return RetryPolicyBuilder(replace(self._policy, max_attempts=count))
+
+    def initial_delay(self, delay: timedelta | float | str) -> RetryPolicyBuilder:
+        """Set the first delay; plain numbers are seconds."""
+        return RetryPolicyBuilder(replace(self._policy, initial_delay_ms=to_milliseconds(delay)))
+
+    def max_delay(self, delay: timedelta | float | str) -> RetryPolicyBuilder:
+        """Set the longest delay; plain numbers are seconds."""
+        return RetryPolicyBuilder(replace(self._policy, max_delay_ms=to_milliseconds(delay)))
+
+    def backoff_strategy(self, strategy: BackoffStrategy) -> RetryPolicyBuilder:
+        """Set how delays grow."""
+        return RetryPolicyBuilder(replace(self._policy, backoff=strategy))
+
+    def retry_condition(self, *conditions: RetryCondition) -> RetryPolicyBuilder:
+        """Set which failures are retried: those that any of the conditions matches."""
+        return RetryPolicyBuilder(replace(self._policy, conditions=conditions))
+
+    def with_jitter(self, jitter: bool) -> RetryPolicyBuilder:  # noqa: FBT001 - the known signature is positional
+        """Set whether delays are varied."""
+        return RetryPolicyBuilder(replace(self._policy, with_jitter=jitter))
+
+    def build(self) -> RetryPolicy:
+        """Return the policy."""
+        return self._policy
+
+
+def read_retry(fields: Fields) -> RetryPolicy:
+    """Read the JSON form; with a problem the result is a stand-in."""
+    policy = RetryPolicy(
+        max_attempts=fields.integer("max_attempts", highest=_MOST_ATTEMPTS),
+        initial_delay_ms=fields.integer("initial_delay_ms", highest=_LONGEST_MS),
+        max_delay_ms=fields.integer("max_delay_ms", highest=_LONGEST_MS),
+        backoff=BackoffStrategy.read(fields.inner("backoff")),
+        with_jitter=fields.boolean("jitter"),
+        conditions=_read_conditions(fields),
+    )
+    fields.close()
+    return policy
+
+
+def _read_conditions(fields: Fields) -> tuple[RetryCondition, ...]:
+    before = len(fields.problems)
+    conditions = tuple(_read_condition(item) for item in fields.each("conditions"))
+    if not conditions and fields.is_object and len(fields.problems) == before:
+        fields.problems.append(f"{fields.path_of('conditions')} must name at least one condition")
+    return conditions or (RetryCondition.never(),)
+
+
+def _read_condition(fields: Fields) -> RetryCondition:
+    kind = ConditionKind(fields.choice("type", [kind.value for kind in ConditionKind]))
+    patterns: tuple[str, ...] = ()
+    if kind is ConditionKind.ERROR_PATTERN:
+        before = len(fields.problems)
+        patterns = fields.texts("patterns")
+        if not (patterns and all(patterns)) and len(fields.problems) == before:
+            path = fields.path_of("patterns")
+            fields.problems.append(f"{path} must hold at least one text, and none that is empty")
+    fields.close()
+    return RetryCondition(kind=kind, patterns=patterns)
+
+
+def _mentions(failure: TaskFailure, texts: Sequence[str]) -> bool:
+    said = f"{failure.error_type}: {failure.message}".lower()
+    return any(text.lower() in said for text in texts)

@@ -1,0 +1,118 @@
+"""The `@task` decorator: describe what a function does in a workflow.
+
+* The decorated function stays what it was; the description is attached to it.
+* Options are checked when they are written, before any function is decorated.
+* This module imports nothing, so that `import cloacina_sdk` stays cheap.
+"""
+
+from __future__ import annotations
+
+__all__ = ["TaskDefinition", "task"]
+
+TYPE_CHECKING = False  # importing typing for this one name would cost milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+    from typing import TypeVar, overload
+
+    from cloacina_sdk.definition import TaskDefinition
+    from cloacina_sdk.json_text import JsonValue
+    from cloacina_sdk.retry import RetryPolicy
+
+    F = TypeVar("F", bound=Callable[..., object])
+
+if TYPE_CHECKING:
+
+    @overload
+    def task(function: F, /) -> F: ...
+    @overload
+    def task(
+        *,
+        id: str | None = None,
+        dependencies: Sequence[str | Callable[..., object]] | None = None,
+        retry: RetryPolicy | None = None,
+        retry_attempts: int | None = None,
+        retry_backoff: str | None = None,
+        retry_delay_ms: int | None = None,
+        retry_max_delay_ms: int | None = None,
+        retry_delay: timedelta | float | str | None = None,
+        retry_max_delay: timedelta | float | str | None = None,
+        retry_condition: str | None = None,
+        retry_jitter: bool | None = None,
+        trigger_rules: Mapping[str, JsonValue] | None = None,
+        allow_failure: bool = False,
+    ) -> Callable[[F], F]: ...
+
+
+def task(  # noqa: PLR0913 - each option of a task is one keyword
+    function: F | None = None,
+    /,
+    *,
+    id: str | None = None,
+    dependencies: Sequence[str | Callable[..., object]] | None = None,
+    retry: RetryPolicy | None = None,
+    retry_attempts: int | None = None,
+    retry_backoff: str | None = None,
+    retry_delay_ms: int | None = None,
+    retry_max_delay_ms: int | None = None,
+    retry_delay: timedelta | float | str | None = None,
+    retry_max_delay: timedelta | float | str | None = None,
+    retry_condition: str | None = None,
+    retry_jitter: bool | None = None,
+    trigger_rules: Mapping[str, JsonValue] | None = None,
+    allow_failure: bool = False,
+) -> F | Callable[[F], F]:
+    """Make a function a task; works as `@task` and as `@task(...)`.
+
+    The function is called with one argument, the Context. It may change it in place, return
+    it, return a mapping to merge into it, or return nothing.
+
+    Args:
+        function: what is decorated, when there are no options.
+        id: the task's name in its workflow; the function's name if absent.
+        dependencies: tasks that must be finished before, by id or by function.
+        retry: the whole policy; excludes every `retry_*` option.
+        retry_attempts: runs in all, the first included (default 3).
+        retry_backoff: "fixed", "linear" or "exponential" (default).
+        retry_delay_ms: the first delay in milliseconds (default 1000).
+        retry_max_delay_ms: the longest delay in milliseconds (default 60000).
+        retry_delay: the first delay as a timedelta, seconds, or text such as "5s".
+        retry_max_delay: the longest delay in the same forms.
+        retry_condition: "all" (default), "transient" or "never".
+        retry_jitter: whether delays are varied by a quarter either way (default).
+        trigger_rules: when the task runs, from builders such as `all_of`.
+        allow_failure: whether the workflow can complete though this task failed.
+
+    Raises:
+        InvalidDefinitionError: if the options contradict each other or have no such value, or
+            if the function cannot be called with a Context.
+        InvalidRuleError: if the trigger rule is malformed.
+    """
+    from cloacina_sdk import definition  # noqa: PLC0415 - paid by the first task, not by the import
+
+    options = definition.TaskOptions.checked(
+        id=id,
+        dependencies=dependencies,
+        retry=retry,
+        retry_options={
+            "retry_attempts": retry_attempts,
+            "retry_backoff": retry_backoff,
+            "retry_delay_ms": retry_delay_ms,
+            "retry_max_delay_ms": retry_max_delay_ms,
+            "retry_delay": retry_delay,
+            "retry_max_delay": retry_max_delay,
+            "retry_condition": retry_condition,
+            "retry_jitter": retry_jitter,
+        },
+        trigger_rules=trigger_rules,
+        allow_failure=allow_failure,
+    )
+    return options.decorate if function is None else options.decorate(function)
+
+
+def __getattr__(name: str) -> object:
+    if name == "TaskDefinition":
+        from cloacina_sdk.definition import TaskDefinition  # noqa: PLC0415 - as above
+
+        return TaskDefinition
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,43 @@
+"""A process to be killed: runs, or finishes, one execution of fifty tasks.
+
+    python crash_target.py DATABASE SIDE_FILE
+
+Each body appends its name to the side file before it does anything else.
+"""
+
+import os
+import sys
+
+from cloacina import Context, DefaultRunner, DefaultRunnerConfig, WorkflowBuilder, task
+
+LAYERS, WIDTH = 10, 5
+
+
+def define(side_file: str) -> None:
+    side = os.open(side_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with WorkflowBuilder("fifty"):
+        for layer in range(LAYERS):
+            for place in range(WIDTH):
+                name = f"t{layer}_{place}"
+                before = [f"t{layer - 1}_{p}" for p in (place, (place + 1) % WIDTH)]
+
+                def body(context: Context, name: str = name) -> None:
+                    os.write(side, f"{name}\n".encode())
+                    context[name] = sum(range(150_000))
+
+                task(id=name, dependencies=before if layer else [], retry_attempts=1)(body)
+
+
+def main() -> None:
+    database, side_file = sys.argv[1:]
+    define(side_file)
+    with DefaultRunner(database, config=DefaultRunnerConfig(max_concurrent_tasks=3)) as runner:
+        earlier = runner.executions()
+        handle = runner.handle(earlier[0].execution_id) if earlier else runner.submit("fifty")
+        print("running", flush=True)
+        result = handle.wait(60)
+        print(result.status, len(result.final_context), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Builders of graphs and a planner's world without database or threads, for tests."""
+
+from collections.abc import Mapping
+from itertools import count
+
+from cloacina.model.topology import Topology
+from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
+from cloacina.planner.events import AttemptEnded, Event, Identity, Now, Submitted, TimePassed
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.planner import Planner, Sources
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.json_text import JsonValue, encode
+from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.retry import RetryPolicy
+from cloacina_sdk.rules import Rule
+from cloacina_sdk.spec import TaskSpec, WorkflowSpec
+
+ONCE = RetryPolicy.builder().max_attempts(1).build()
+
+
+def a_task(
+    id: str,
+    *dependencies: str,
+    retry: RetryPolicy = ONCE,
+    rule: Rule | None = None,
+    allow_failure: bool = False,
+) -> TaskSpec:
+    return TaskSpec(
+        id=id,
+        dependencies=dependencies,
+        retry=retry,
+        trigger_rule=rule,
+        allow_failure=allow_failure,
+    )
+
+
+def a_workflow(*tasks: TaskSpec, name: str = "w") -> WorkflowSpec:
+    workflow = WorkflowSpec(name=name, description="", tags=(), tasks=tasks)
+    workflow.validate()
+    return workflow
+
+
+def assigned(**values: JsonValue) -> Changes:
+    return Changes(
+        assigned={key: encode(value) for key, value in values.items()}, removed=frozenset()
+    )
+
+
+def removed(*keys: str) -> Changes:
+    return Changes(assigned={}, removed=frozenset(keys))
+
+
+def a_failure(message: str = "no", error_type: str = "ValueError") -> TaskFailure:
+    return TaskFailure(error_type=error_type, message=message, traceback="", is_transient=False)
+
+
+class World:
+    """A planner whose clock and commits are moved by hand."""
+
+    def __init__(self, slots: int = 100) -> None:
+        tokens = count(1)
+        self.planner = Planner(
+            slots=slots, sources=Sources(new_token=lambda: f"t{next(tokens)}", jitter=lambda: 0.5)
+        )
+        self.now_us = 1_000_000
+        self.running: dict[tuple[str, str], StartAttempt] = {}
+        self.ended: dict[str, ExecutionState] = {}
+        self.settled: list[AttemptSettled] = []
+        self.saves = 0
+
+    def submit(
+        self, workflow: WorkflowSpec, id: str = "e", priority: int = 0, **values: JsonValue
+    ) -> ExecutionState:
+        self.step(
+            Submitted(
+                identity=Identity(
+                    execution_id=id,
+                    tenant="public",
+                    package="embedded",
+                    package_digest=None,
+                    workflow=workflow.name,
+                    workflow_version="v",
+                    priority=priority,
+                ),
+                topology=Topology.of(workflow),
+                input_texts={key: encode(value) for key, value in values.items()},
+            )
+        )
+        return self.planner_execution(id)
+
+    def planner_execution(self, id: str) -> ExecutionState:
+        if id in self.ended:
+            return self.ended[id]
+        return self.planner._executions[id]
+
+    def end(self, task: str, result: Changes | TaskFailure | None = None, id: str = "e") -> None:
+        start = self.running.pop((id, task))
+        self.step(
+            AttemptEnded(
+                execution_id=id,
+                task_number=start.task_number,
+                token=start.token,
+                result=result if result is not None else assigned(),
+            )
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        self.now_us += int(seconds * 1_000_000)
+        self.step(TimePassed())
+
+    def step(self, event: Event) -> None:
+        effects = self.planner.step(event, Now(self.now_us, self.now_us))
+        for execution in self.planner.take_unsaved():
+            self.planner.saved(execution)
+            self.saves += 1
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StartAttempt():
+                name = effect.execution.topology.tasks[effect.task_number].id
+                self.running[effect.execution.id, name] = effect
+            case AttemptSettled():
+                self.settled.append(effect)
+            case ExecutionEnded():
+                self.ended[effect.execution.id] = effect.execution
+
+    def started(self, id: str = "e") -> list[str]:
+        return [task for execution, task in self.running if execution == id]
+
+    def seen_by(self, task: str, id: str = "e") -> Mapping[str, str]:
+        return self.running[id, task].texts
+
+
+def statuses(execution: ExecutionState) -> dict[str, str]:
+    return {
+        spec.id: task.status.value
+        for spec, task in zip(execution.topology.tasks, execution.tasks, strict=True)
+    }
