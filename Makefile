@@ -2,7 +2,8 @@
 #   make demo     make test
 export UV_SYSTEM_CERTS = true
 export UV_PYTHON_DOWNLOADS = never
-export PYTHONDONTWRITEBYTECODE = 1
+export UV_COMPILE_BYTECODE = true
+unexport PYTHONDONTWRITEBYTECODE
 UV = .uv/bin/uv
 RUN = $(UV) run --frozen --quiet
 

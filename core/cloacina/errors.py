@@ -135,6 +135,26 @@ class TaskFailedError(EngineError, RuntimeError):
         super().__init__(f"execution {execution_id} ended as {status}: {message}")
 
 
+class PackageNotLoadedError(EngineError, LookupError):
+    """A package digest that this runner has not loaded."""
+
+    def __init__(self, digest: str | None) -> None:
+        self.digest = digest
+        super().__init__(f"package {digest} is not loaded in this runner; load it first")
+
+
+class PackageInUseError(EngineError, RuntimeError):
+    """A package cannot be unloaded while executions are pinned to it."""
+
+    def __init__(self, digest: str, unfinished: int) -> None:
+        self.digest = digest
+        self.unfinished = unfinished
+        super().__init__(
+            f"package {digest} cannot be unloaded: {unfinished} executions of it are not "
+            "finished; wait for them"
+        )
+
+
 class StoreUnavailableError(EngineError, OSError):
     """The database could not be written for now (busy, disk full, I/O error)."""
 

@@ -115,9 +115,15 @@ def _field(node: ast.AST, field: str) -> object:
         return None
     if field == "body" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty constants to format specs
+        return [part for part in node.values if not _is_empty_text(part)]
     if field == "decorator_list" and isinstance(value, list):
         return [decorator for decorator in value if not _is_task_decorator(decorator)]
     return value
+
+
+def _is_empty_text(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and part.value == ""
 
 
 def _is_task_decorator(decorator: object) -> bool:

@@ -1,6 +1,8 @@
 """What the planner decides, event by event, without a database."""
 
 from cloacina.model.context import texts_of
+from cloacina.model.topology import Topology
+from cloacina.planner import decide
 from cloacina.planner.events import AttemptEnded, Claimed, StoredExecution, StoredTask
 from cloacina.planner.planner import Planner
 from cloacina_sdk.retry import BackoffStrategy, RetryPolicy
@@ -278,3 +280,18 @@ def test_a_forgotten_execution_gives_its_slots_back() -> None:
     planner.forget("lost")
     world.pass_time(0)
     assert world.started("other") == ["a"]
+
+
+def test_a_graph_can_gain_tasks_while_it_runs() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a"), a_task("b", "a")))
+    world.end("a", assigned(y=1))
+    larger = a_workflow(
+        a_task("a"), a_task("b", "a"), a_task("late", "a"), a_task("last", "b", "late")
+    )
+    ready = decide.grow(execution, Topology.of(larger), world.now_us)
+    assert [task.number for task in ready] == [2]
+    assert texts_of(execution.view(2)) == {"y": "1"}
+    world.end("b")
+    assert execution.status == "Running"
+    assert [task.waiting_for for task in execution.tasks] == [0, 0, 0, 1]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from cloacina.errors import EngineError
+from cloacina.errors import PackageNotLoadedError
 from cloacina.executors.contract import Attempt, Report, Result
 from cloacina_native.log_lines import LogLine
 from cloacina_native.worker_process import RunRequest, WorkerProcess
@@ -20,14 +20,6 @@ StartWorker = Callable[[], WorkerProcess]
 """Starts a process that has loaded the package, or raises."""
 
 _TASK_LOG = logging.getLogger("cloacina.task")
-
-
-class PackageNotLoadedError(EngineError, LookupError):
-    """An attempt belongs to a package digest that this runner has not loaded."""
-
-    def __init__(self, digest: str | None) -> None:
-        self.digest = digest
-        super().__init__(f"package {digest} is not loaded in this runner; load it again")
 
 
 class WorkerExecutor:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pluggy
 
+from cloacina.errors import PackageNotLoadedError
 from cloacina.executors.workers import WorkerExecutor
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.content_store import Unpacked, unpack
@@ -25,6 +26,7 @@ from cloacina.packages.refusal import (
     Refusal,
 )
 from cloacina.packages.verify import VerifiedPackage, verify
+from cloacina.plugins import register_plugin
 from cloacina.runtime import Runtime
 from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.hooks import PackageInfo
@@ -91,9 +93,11 @@ class PackageLoader:
             max_workers=self._config.workers_per_package,
             warm=warm,
         )
+        plugin = PackagePlugin(package.manifest, package.digest, _TENANT)
         try:
-            self._register(PackagePlugin(package.manifest, package.digest, _TENANT))
+            register_plugin(self._plugins, plugin, self._runtime, name=package.digest)
         except BaseException:
+            self._runtime.remove_package(package.digest)
             self._executor.dismiss(package.digest, 0)
             raise
         loaded = LoadedPackage(
@@ -110,8 +114,10 @@ class PackageLoader:
         """Offer nothing of a package any more and end its workers.
 
         Raises:
-            KeyError: if it is not loaded.
+            PackageNotLoadedError: if it is not loaded.
         """
+        if digest not in self._loaded:
+            raise PackageNotLoadedError(digest)
         _, info = self._loaded.pop(digest)
         self._runtime.remove_package(digest)
         self._plugins.unregister(name=digest)
@@ -151,12 +157,6 @@ class PackageLoader:
         if reasons:
             raise PackageRefusedError(reasons)
 
-    def _register(self, plugin: object, name: str) -> None:
-        self._plugins.register(plugin, name=name)
-        others = [other for other in self._plugins.get_plugins() if other is not plugin]
-        caller = self._plugins.subset_hook_caller("cloacina_register_tasks", others)
-        caller(registrar=self._runtime)
-
 
 def read_package(path: Path) -> bytes:
     """Read a package file once, whole.
@@ -180,14 +180,17 @@ def _start(manifest: Manifest, unpacked: Unpacked, config: PackageConfig) -> Wor
         unpacked.directory, name=manifest.name, environment=config.environment
     )
     try:
-        offered = worker.load(manifest.name, manifest.modules)
-        differences = list(_differences(manifest.workflows, offered))
-        if differences:
-            raise PackageMismatchError(manifest.name, differences)
+        _hold_to_manifest(manifest, worker.load(manifest.name, manifest.modules))
     except BaseException:
         worker.close(0)
         raise
     return worker
+
+
+def _hold_to_manifest(manifest: Manifest, offered: list[WorkflowSpec]) -> None:
+    differences = list(_differences(manifest.workflows, offered))
+    if differences:
+        raise PackageMismatchError(manifest.name, differences)
 
 
 def _differences(signed: tuple[WorkflowSpec, ...], offered: list[WorkflowSpec]) -> Iterator[str]:

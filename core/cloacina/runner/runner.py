@@ -5,23 +5,27 @@ import atexit
 import contextvars
 import os
 import threading
-import weakref
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pluggy
-
-from cloacina.errors import ForkedRunnerError, RunnerClosedError, RunningLoopError
+from cloacina.errors import (
+    ForkedRunnerError,
+    PackageInUseError,
+    RunnerClosedError,
+    RunningLoopError,
+)
 from cloacina.executors.workers import WorkerExecutor
 from cloacina.kernel.clock import new_execution_id
 from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
 from cloacina.packages.config import PackageConfig
-from cloacina.packages.loader import PackageLoader
+from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.events import Identity, Submitted
 from cloacina.planner.execution import restored
+from cloacina.plugins import new_plugin_manager, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
 from cloacina.runner.handle import ExecutionHandle
@@ -30,12 +34,12 @@ from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
 from cloacina.store.url import SqliteLocation
 from cloacina_sdk.context import Context
-from cloacina_sdk.hooks import CloacinaHooks
 from cloacina_sdk.json_text import JsonValue
 
 ContextLike = Context | Mapping[str, JsonValue] | None
 
-_OPEN: "weakref.WeakSet[DefaultRunner]" = weakref.WeakSet()
+_OPEN: "set[DefaultRunner]" = set()
+"""Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
 
 class DefaultRunner:
@@ -70,8 +74,7 @@ class DefaultRunner:
         """
         self.config = config or DefaultRunnerConfig()
         self.runtime = runtime if runtime is not None else default_runtime()
-        self.plugins = pluggy.PluginManager("cloacina")
-        self.plugins.add_hookspecs(CloacinaHooks)
+        self.plugins = new_plugin_manager()
         self._location = SqliteLocation.parse(database_url)
         self._process_id = os.getpid()
         self._lock = threading.Lock()
@@ -88,6 +91,46 @@ class DefaultRunner:
     def with_config(cls, database_url: str | Path, config: DefaultRunnerConfig) -> Self:
         """Open a runner with settings."""
         return cls(database_url, config=config)
+
+    def load_package(
+        self, source: Path | str | bytes, *, allow_unsigned: bool = False
+    ) -> LoadedPackage:
+        """Verify a package and offer its workflows; runs that wait for it go on.
+
+        Args:
+            source: the path of a package file, or its bytes.
+            allow_unsigned: together with ``PackageConfig(allow_unsigned=True)``, accept a package
+                that carries no signature. It is logged each time.
+
+        Raises:
+            PackageRefusedError: with every reason against it.
+            PackageLoadError: if its code raises when a worker imports it.
+            PackageMismatchError: if its code does not offer what its manifest says.
+        """
+        self._require_engine()
+        found = Path(source) if isinstance(source, str) else source
+        return self._packages.load(found, datetime.now(UTC), allow_unsigned=allow_unsigned)
+
+    def unload_package(self, digest: str) -> None:
+        """Offer nothing of a loaded package any more, and end its workers.
+
+        Raises:
+            PackageInUseError: if executions of it are not finished; nothing was touched.
+            PackageNotLoadedError: if it is not loaded.
+        """
+        with self._require_engine().database.engine.connect() as connection:
+            unfinished = reader.count_unfinished(connection, digest)
+        if unfinished:
+            raise PackageInUseError(digest, unfinished)
+        self._packages.unload(digest, self.config.shutdown_timeout_seconds)
+
+    def add_plugin(self, plugin: object) -> None:
+        """Register an object whose ``hookimpl`` methods observe this runner or offer workflows.
+
+        Raises:
+            ValueError: if it is registered already.
+        """
+        register_plugin(self.plugins, plugin, self.runtime)
 
     def submit(
         self, workflow: str, context: ContextLike = None, *, priority: int = 0

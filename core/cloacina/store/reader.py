@@ -8,7 +8,14 @@ import sqlalchemy as sa
 from cloacina.errors import ExecutionNotFoundError
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.store.graphs import parse_graph
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+from cloacina.store.tables import (
+    ATTEMPTS,
+    EVENTS,
+    EXECUTIONS,
+    FINAL_STATUSES,
+    GRAPHS,
+    TASKS,
+)
 from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
@@ -96,6 +103,15 @@ def summaries(
     if workflow is not None:
         query = query.where(columns.workflow == workflow)
     return [ExecutionSummary(**row) for row in connection.execute(query).mappings()]
+
+
+def count_unfinished(connection: sa.Connection, package_digest: str) -> int:
+    """Return how many executions pinned to a package have not ended."""
+    query = sa.select(sa.func.count()).where(
+        EXECUTIONS.c.package_digest == package_digest,
+        EXECUTIONS.c.status.not_in(FINAL_STATUSES),
+    )
+    return connection.execute(query).scalar_one()
 
 
 def _tasks(connection: sa.Connection, execution_id: str) -> tuple[StoredTask, ...]:

@@ -7,7 +7,7 @@ means that somebody else moved first.
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from cloacina.store import rows
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
@@ -29,10 +29,7 @@ def _update(table: sa.Table, *fields: str) -> sa.Update:
     return sa.update(table).values({name: sa.bindparam(name) for name in fields})
 
 
-INSERT_GRAPH = {
-    "sqlite": sqlite.insert(GRAPHS).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(GRAPHS).on_conflict_do_nothing(),
-}
+INSERT_GRAPH = sqlite.insert(GRAPHS).on_conflict_do_nothing()
 INSERT_EXECUTION = _insert(EXECUTIONS, rows.NewExecution)
 INSERT_TASK = _insert(TASKS, rows.NewTask)
 INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)

@@ -30,7 +30,7 @@ def _compile(statement: object, row: type[tuple[object, ...]]) -> Compiled:
 # In the order in which foreign keys allow them; the flag says whether each row must hit something.
 _FENCE = Compiled.of(statements.FENCE, _DIALECT, ("id", "owner", "epoch"))
 _ORDER: tuple[tuple[str, Compiled, bool], ...] = (
-    ("graphs", _compile(statements.INSERT_GRAPH["sqlite"], rows.GraphRow), False),
+    ("graphs", _compile(statements.INSERT_GRAPH, rows.GraphRow), False),
     ("executions", _compile(statements.INSERT_EXECUTION, rows.NewExecution), False),
     ("tasks", _compile(statements.INSERT_TASK, rows.NewTask), False),
     ("task_moves", _compile(statements.MOVE_TASK, rows.TaskMove), True),

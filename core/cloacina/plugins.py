@@ -1,0 +1,30 @@
+"""Plugins of a runner: objects whose ``hookimpl`` methods observe it or offer workflows."""
+
+import pluggy
+
+from cloacina_sdk.hooks import PROJECT, CloacinaHooks, Registrar
+
+
+def new_plugin_manager() -> pluggy.PluginManager:
+    """Return a plugin manager that knows the hooks and has no plugins."""
+    plugins = pluggy.PluginManager(PROJECT)
+    plugins.add_hookspecs(CloacinaHooks)
+    return plugins
+
+
+def register_plugin(
+    plugins: pluggy.PluginManager, plugin: object, registrar: Registrar, *, name: str | None = None
+) -> None:
+    """Register ``plugin`` and take the workflows that it offers; on an error, neither.
+
+    Raises:
+        ValueError: if it, or another of that name, is registered already.
+    """
+    plugins.register(plugin, name=name)
+    try:
+        # only this plugin is asked: the others handed theirs over when they came
+        others = [other for other in plugins.get_plugins() if other is not plugin]
+        plugins.subset_hook_caller("cloacina_register_tasks", others)(registrar=registrar)
+    except BaseException:
+        plugins.unregister(plugin)
+        raise
