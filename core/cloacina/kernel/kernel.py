@@ -123,6 +123,7 @@ class Kernel:
                     effects += self._step(message.event)
                 case Await():
                     self._waiting.setdefault(message.execution_id, []).append(message.ended)
+                    self._neighbours.ask_for_ends()
                     self._look_for_ends([message.execution_id])
                 case LookAround():
                     for stored in self._claim():
@@ -142,7 +143,7 @@ class Kernel:
                 submission.accepted.set_exception(error)
         self._carry_out([effect for effect in effects if effect.execution.id not in gone])
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
-            self._neighbours.tell()
+            self._neighbours.tell_of_ends()
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""

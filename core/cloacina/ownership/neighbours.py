@@ -67,16 +67,21 @@ class Neighbours:
             stored = reader.load(connection, execution_id)
         return stored if ExecutionStatus(stored.status).is_final else None
 
-    def tell(self) -> None:
-        """Wake the others: something ended, or was left for them."""
-        if self._watch is not None:
-            self._watch.ring_all()
+    def ask_for_ends(self) -> None:
+        """Have the others ring when executions of theirs end."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ask_for_ends()
+
+    def tell_of_ends(self) -> None:
+        """Wake those others that asked: executions of ours ended."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.tell_of_ends()
 
     def leave(self) -> None:
         """Leave what is still owned for the others, and go."""
         with self._database.write() as connection:
             ownership.release(connection, [self._runner_id])
-        self.tell()
         if self._watch is not None:
+            self._watch.ring_all()
             self._watch.close()
         self._presence.close()

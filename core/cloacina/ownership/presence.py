@@ -15,6 +15,7 @@ import os
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from cloacina.store.sqlite import open_directory
 
@@ -38,11 +39,13 @@ class Presence:
         self._is_open = True
         _OPEN_HERE.add(self)
 
-    def answer(self) -> None:
-        """Take what was rung since the last call."""
+    def answer(self) -> bytes:
+        """Take and return what was rung since the last call."""
+        rung = b""
         with suppress(BlockingIOError):
-            while os.read(self.bell, 4096):
-                pass
+            while chunk := os.read(self.bell, 4096):
+                rung += chunk
+        return rung
 
     def close(self) -> None:
         """Remove lock and bell. The runner must not be registered any more."""
@@ -119,10 +122,16 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
         raise
 
 
-def ring(bell: int) -> None:
+LOOK: Final = b"l"
+"""Rung when something changed that the others may want to look at."""
+TELL_ME: Final = b"t"
+"""Rung by a runner that waits for an execution that it does not own."""
+
+
+def ring(bell: int, why: bytes = LOOK) -> None:
     """Wake the runner behind ``bell``; a full pipe means that it will wake anyway."""
     with suppress(BlockingIOError, BrokenPipeError):
-        os.write(bell, b"\0")
+        os.write(bell, why)
 
 
 def _lock(directory: Path, runner_id: str) -> Path:

@@ -5,7 +5,7 @@ import select
 import threading
 from collections.abc import Callable, Iterable
 
-from cloacina.ownership.presence import Presence, open_bell, ring
+from cloacina.ownership.presence import LOOK, TELL_ME, Presence, open_bell, ring
 
 
 class Watch:
@@ -20,6 +20,8 @@ class Watch:
         self._poll = select.poll()
         self._poll.register(presence.bell, select.POLLIN)
         self._is_closing = False
+        self._is_waiting = False
+        self._is_asked = False
         self._thread = threading.Thread(target=self._run, name="cloacina-watch", daemon=True)
         self._thread.start()
 
@@ -36,11 +38,21 @@ class Watch:
         if any(added):
             ring(self._presence.bell)  # the poll in progress does not know the new peers
 
-    def ring_all(self) -> None:
+    def ask_for_ends(self) -> None:
+        """Have every peer, and those that come later, ring when executions of theirs end."""
+        self._is_waiting = True
+        self.ring_all(TELL_ME)
+
+    def tell_of_ends(self) -> None:
+        """Wake the peers if any ever asked for it."""
+        if self._is_asked:
+            self.ring_all()
+
+    def ring_all(self, why: bytes = LOOK) -> None:
         """Wake every peer."""
         with self._lock:
             for bell in self._peers.values():
-                ring(bell)
+                ring(bell, why)
 
     def close(self) -> None:
         """Stop watching."""
@@ -57,7 +69,7 @@ class Watch:
             return False
         self._peers[runner_id] = bell
         self._poll.register(bell, 0)  # errors are always reported, and an error is its death
-        ring(bell)
+        ring(bell, TELL_ME if self._is_waiting else LOOK)
         return True
 
     def _drop(self, runner_id: str) -> None:
@@ -70,9 +82,9 @@ class Watch:
             ready = self._poll.poll()
             if self._is_closing:
                 return
-            own = [fd for fd, _ in ready if fd == self._presence.bell]
-            if own:
-                self._presence.answer()
+            if TELL_ME in self._presence.answer():
+                self._is_asked = True
+                self.ring_all()  # what ended before we were asked has not been told
             self._bury(fd for fd, _ in ready if fd != self._presence.bell)
             self._notice()
 

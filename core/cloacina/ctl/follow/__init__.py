@@ -1,0 +1,1 @@
+"""Show what happens to executions while it happens."""

@@ -1,0 +1,82 @@
+"""Those who watch: nobody, a stream that takes lines, or a terminal."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+import click
+
+from cloacina.ctl.escaping import escaped
+from cloacina.ctl.follow.changes import Change
+from cloacina.ctl.output import is_rich
+from cloacina_sdk.spec import WorkflowSpec
+
+
+class Audience(Protocol):
+    """Shows changes, from ``__enter__`` until ``__exit__``."""
+
+    def show(self, change: Change) -> None:
+        """Take a change of an execution that is watched."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Nobody:
+    """Shows nothing."""
+
+    def show(self, _change: Change) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+
+class Lines(Nobody):
+    """Writes one line per change: seconds since the start, task, status, attempt, detail.
+
+    Args:
+        stream: flushed after each line.
+        names: what to call each execution that is watched; "" where there is only one.
+    """
+
+    def __init__(self, stream: IO[str], names: Mapping[str, str]) -> None:
+        self._stream = stream
+        self._names = names
+        self._began_at_s = time.monotonic()
+
+    def show(self, change: Change) -> None:
+        """Write a line."""
+        offset_s = time.monotonic() - self._began_at_s
+        name = self._names[change.execution_id]
+        words = [f"{offset_s:8.3f}s", name, change.task, change.status]
+        words += [f"attempt {change.attempt}" if change.attempt else "", change.detail]
+        click.echo("  ".join(escaped(word) for word in words if word), file=self._stream)
+
+
+def audience_for(
+    stream: IO[str] | None, workflow: WorkflowSpec, names: Mapping[str, str]
+) -> Audience:
+    """Return who shows the executions called ``names`` on a stream; ``None`` is nobody."""
+    if stream is None:
+        return Nobody()
+    if is_rich(stream):
+        from cloacina.ctl.follow.live import LiveTree  # noqa: PLC0415 - for terminals only
+
+        return LiveTree(stream, workflow, names)
+    return Lines(stream, names)

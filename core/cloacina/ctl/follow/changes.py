@@ -1,0 +1,64 @@
+"""Learn of changes from the engine's hooks, as values that another thread can take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloacina_sdk.hooks import AttemptInfo, AttemptOutcome, hookimpl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A task went from one state to another.
+
+    Attributes:
+        status: as the engine spells it; ``Retrying`` while it waits for its next attempt.
+        attempt: the number of the latest attempt; 0 if there was none.
+        detail: an error, a delay or a reason; "" where nothing is to be said.
+    """
+
+    execution_id: str
+    task: str
+    status: str
+    attempt: int
+    detail: str = ""
+
+
+class ChangeFeed:
+    """A plugin for a runner that hands every change on, in the engine's own thread.
+
+    Args:
+        put: must return at once.
+    """
+
+    def __init__(self, put: Callable[[Change], object]) -> None:
+        self._put = put
+
+    @hookimpl
+    def cloacina_before_attempt(self, attempt: AttemptInfo) -> None:
+        """Hand on that an attempt starts."""
+        self._hand_on(attempt, "Running")
+
+    @hookimpl
+    def cloacina_after_attempt(self, attempt: AttemptInfo, outcome: AttemptOutcome) -> None:
+        """Hand on how an attempt ended."""
+        if outcome.failure is None:
+            self._hand_on(attempt, "Completed")
+        else:
+            failure = outcome.failure
+            self._hand_on(attempt, "Failed", f"{failure.error_type}: {failure.message}")
+
+    @hookimpl
+    def cloacina_attempt_retried(self, attempt: AttemptInfo, delay_s: float) -> None:
+        """Hand on that another attempt follows."""
+        self._hand_on(attempt, "Retrying", f"in {delay_s:.2f} s")
+
+    def _hand_on(self, attempt: AttemptInfo, status: str, detail: str = "") -> None:
+        self._put(
+            Change(
+                execution_id=attempt.execution_id,
+                task=attempt.namespace.task_id,
+                status=status,
+                attempt=attempt.attempt,
+                detail=detail,
+            )
+        )

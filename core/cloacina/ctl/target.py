@@ -1,0 +1,100 @@
+"""What is to be run: a package file or a project directory, and one workflow of it."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from cloacina.ctl.development import build_for_development
+from cloacina.ctl.failure import Failure
+from cloacina.ctl.package_file import read_signed
+from cloacina.ctl.settings import Settings
+from cloacina.ctl.verify import judge_bytes, refusal_lines
+from cloacina.errors import AmbiguousWorkflowError, UnknownWorkflowError
+from cloacina_sdk.spec import WorkflowSpec
+from cloacina_signing.trust import TrustFile
+
+_USAGE, _FORMAT = 2, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A package that is accepted here, and which of its workflows is meant.
+
+    Attributes:
+        text: how the user named it.
+        trust: whom to trust for this run.
+    """
+
+    text: str
+    raw: bytes
+    digest: str
+    workflow: WorkflowSpec
+    trust: TrustFile | None
+
+    @classmethod
+    def parse(cls, text: str, settings: Settings) -> "Target":
+        """Read or build what ``FILE``, ``DIR``, ``FILE::WORKFLOW`` or ``DIR::WORKFLOW`` names.
+
+        Raises:
+            Failure: if it names neither, or the package is refused.
+            UnknownWorkflowError: if the package does not offer the workflow.
+            AmbiguousWorkflowError: if it offers several and none is named.
+        """
+        path, workflow = _split(text)
+        if path.is_dir():
+            built = build_for_development(path, settings.home_made())
+            raw, trust = built.raw, built.trust
+        elif path.exists():
+            raw, trust = read_signed(path), settings.home.trust()
+        else:
+            raise _unknown(text, path)
+        verdict = judge_bytes(path, raw, trust)
+        package = verdict.package
+        if verdict.reasons or package is None:
+            raise Failure(
+                f"the package {path} is refused:",
+                steps=refusal_lines(verdict, trust, settings),
+                exit_code=verdict.exit_code,
+            )
+        return cls(
+            text=text,
+            raw=raw,
+            digest=package.digest,
+            workflow=_chosen(path, workflow, package.unverified_manifest.workflows),
+            trust=trust,
+        )
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    path, separator, workflow = text.rpartition("::")
+    if not separator or Path(text).exists():
+        return Path(text), None
+    return Path(path), workflow
+
+
+def _unknown(text: str, path: Path) -> Failure:
+    here = [found.name for found in Path().glob("*.cloacina")]
+    here += [found.parent.name for found in Path().glob("*/pyproject.toml")]
+    near = get_close_matches(str(path), here, n=3) or get_close_matches(
+        f"{path}.cloacina", here, n=3
+    )
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "give the path of one"
+    return Failure(
+        f"there is no workflow {text!r}: it is neither a package file nor a project directory; "
+        f"{hint}",
+        exit_code=_USAGE,
+    )
+
+
+def _chosen(path: Path, name: str | None, offered: tuple[WorkflowSpec, ...]) -> WorkflowSpec:
+    if not offered:
+        raise Failure(f"the package {path} offers no workflow", exit_code=_FORMAT)
+    names = [workflow.name for workflow in offered]
+    if name is None:
+        if len(offered) > 1:
+            raise AmbiguousWorkflowError(str(path), [f"{path}::{each}" for each in names])
+        return offered[0]
+    for workflow in offered:
+        if workflow.name == name:
+            return workflow
+    raise UnknownWorkflowError(name, get_close_matches(name, names, n=3), len(names))
