@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from packaging.tags import sys_tags
 
-from cloacina.packages.verify import HostFacts
+from cloacina.packages.compatibility import HostFacts
 
 
 @cache

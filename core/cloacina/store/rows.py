@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from cloacina.planner.execution import ExecutionState
+from cloacina.planner.execution import ExecutionState, TaskState
 from cloacina.store.timestamps import to_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import encode
@@ -59,15 +59,32 @@ class ExecutionMove(NamedTuple):
     epoch: int
 
 
+class TaskColumns(NamedTuple):
+    """What can change about a task."""
+
+    to_status: str
+    to_sub_status: str | None
+    to_attempt: int
+    failures: int
+    losses: int
+    due_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    changes: str | None
+    reason: str | None
+    error_type: str | None
+    error_message: str | None
+
+
 class NewTask(NamedTuple):
     """A task's first row."""
 
     execution_id: str
     number: int
     task: str
-    status: str
-    sub_status: str | None
-    attempt: int
+    to_status: str
+    to_sub_status: str | None
+    to_attempt: int
     failures: int
     losses: int
     due_at: str | None
@@ -180,25 +197,9 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
 
 def new_tasks(execution: ExecutionState) -> list[NewTask]:
     """Return the rows of tasks that are not stored yet."""
-    names = execution.topology.tasks
+    specs = execution.topology.tasks
     return [
-        NewTask(
-            execution.id,
-            task.number,
-            names[task.number].id,
-            task.status,
-            task.sub_status,
-            task.attempt,
-            task.failures,
-            task.losses,
-            _maybe(_moment, task.due_at_us),
-            _maybe(_moment, task.started_at_us),
-            _maybe(_moment, task.finished_at_us),
-            _maybe(Changes.to_json, task.changes),
-            task.reason,
-            task.error_type,
-            task.error_message,
-        )
+        NewTask(execution.id, task.number, specs[task.number].id, *_columns(task))
         for task in execution.unsaved.tasks.values()
         if task.stored is None
     ]
@@ -207,26 +208,27 @@ def new_tasks(execution: ExecutionState) -> list[NewTask]:
 def task_moves(execution: ExecutionState) -> list[TaskMove]:
     """Return the changes of tasks that are stored already."""
     return [
-        TaskMove(
-            task.status,
-            task.sub_status,
-            task.attempt,
-            task.failures,
-            task.losses,
-            _maybe(_moment, task.due_at_us),
-            _maybe(_moment, task.started_at_us),
-            _maybe(_moment, task.finished_at_us),
-            _maybe(Changes.to_json, task.changes),
-            task.reason,
-            task.error_type,
-            task.error_message,
-            execution.id,
-            task.number,
-            *task.stored,
-        )
+        TaskMove(*_columns(task), execution.id, task.number, *task.stored)
         for task in execution.unsaved.tasks.values()
         if task.stored is not None
     ]
+
+
+def _columns(task: TaskState) -> TaskColumns:
+    return TaskColumns(
+        task.status,
+        task.sub_status,
+        task.attempt,
+        task.failures,
+        task.losses,
+        _maybe(_moment, task.due_at_us),
+        _maybe(_moment, task.started_at_us),
+        _maybe(_moment, task.finished_at_us),
+        _maybe(Changes.to_json, task.changes),
+        task.reason,
+        task.error_type,
+        task.error_message,
+    )
 
 
 def new_attempts(execution: ExecutionState, runner: str) -> list[NewAttempt]:

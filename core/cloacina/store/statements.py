@@ -31,7 +31,9 @@ def _update(table: sa.Table, *fields: str) -> sa.Update:
 
 INSERT_GRAPH = sqlite.insert(GRAPHS).on_conflict_do_nothing()
 INSERT_EXECUTION = _insert(EXECUTIONS, rows.NewExecution)
-INSERT_TASK = _insert(TASKS, rows.NewTask)
+INSERT_TASK = sa.insert(TASKS).values(
+    {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
+)
 INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
 INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
 
