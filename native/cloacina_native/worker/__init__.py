@@ -1,0 +1,1 @@
+"""What runs inside a worker process; `__main__` is its beginning."""

@@ -1,0 +1,43 @@
+"""Import a package's modules and gather the workflows that they define."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from cloacina_sdk.assembly import Workflow
+from cloacina_sdk.collect import Collection, collecting, workflows_of
+from cloacina_sdk.errors import InvalidDefinitionError
+
+
+def load_package(package: str, modules: Sequence[str]) -> dict[str, Workflow]:
+    """Import modules in order and return all workflows by name.
+
+    Tasks of a module that no workflow took make one named after the package.
+
+    Raises:
+        InvalidDefinitionError: if two workflows have one name.
+        Exception: whatever the modules raise.
+    """
+    collection = Collection()
+    with collecting(collection):
+        imported = [import_module(name) for name in modules]
+    by_name: dict[str, Workflow] = {}
+    for workflow in _offered(package, imported, collection.workflows()):
+        if workflow.name in by_name:
+            raise InvalidDefinitionError(
+                f"Package {package!r} defines two workflows called {workflow.name!r}; "
+                "give one of them another name"
+            )
+        by_name[workflow.name] = workflow
+    return by_name
+
+
+def _offered(
+    package: str, modules: Sequence[ModuleType], recorded: list[Workflow]
+) -> list[Workflow]:
+    offered = list(recorded)
+    for module in modules:
+        offered += workflows_of(module, name=package, recorded=recorded)[len(recorded) :]
+    return offered

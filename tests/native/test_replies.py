@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+
+from cloacina_native.errors import ProtocolError
+from cloacina_native.frames import Frame
+from cloacina_native.replies import Failed, Finished, Loaded, Logged, parse_reply
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.outcome import TEXT_LIMIT_BYTES
+from cloacina_sdk.retry import RetryPolicy
+from cloacina_sdk.spec import TaskSpec, WorkflowSpec
+
+
+def a_workflow(*dependencies: str, name: str = "w") -> WorkflowSpec:
+    task = TaskSpec(id="a", dependencies=dependencies, retry=RetryPolicy(), trigger_rule=None)
+    return WorkflowSpec(name=name, description="", tags=(), tasks=(task,))
+
+
+def finished(**fields: JsonValue) -> dict[str, JsonValue]:
+    return {"type": "finished", "token": "t", "keys": [["a", 1]], "removed": [], **fields}
+
+
+def failed(**fields: JsonValue) -> dict[str, JsonValue]:
+    told: dict[str, JsonValue] = {
+        "error_type": "E",
+        "message": "m",
+        "traceback": "",
+        "is_transient": False,
+    }
+    return {"type": "failed", "token": "t", **told, **fields}
+
+
+def test_a_result_becomes_changes() -> None:
+    reply = parse_reply(Frame(header=finished(removed=["b"]), body=b"1"))
+    changes = Changes(assigned={"a": "1"}, removed=frozenset({"b"}))
+    assert reply == Finished(token="t", changes=changes)
+
+
+def test_a_failure_is_told_with_its_token() -> None:
+    reply = parse_reply(Frame(header=failed(is_transient=True), body=b""))
+    assert isinstance(reply, Failed)
+    assert (reply.token, reply.failure.is_transient) == ("t", True)
+
+
+def test_workflows_are_read_and_checked() -> None:
+    document = a_workflow().to_document()
+    reply = parse_reply(Frame(header={"type": "loaded", "workflows": [document]}, body=b""))
+    assert reply == Loaded(workflows=(a_workflow(),))
+
+
+def test_a_log_record_is_made_printable() -> None:
+    header: dict[str, JsonValue] = {"type": "log", "token": "", "level": 30, "logger": "a\x00b"}
+    reply = parse_reply(Frame(header=header, body=b"nul \x00 bad \xff"))
+    assert isinstance(reply, Logged)
+    assert (reply.line.text, reply.line.logger) == ("nul \\x00 bad \\xff", "a\\x00b")
+
+
+def loaded(*workflows: WorkflowSpec) -> dict[str, Any]:
+    return {"type": "loaded", "workflows": [workflow.to_document() for workflow in workflows]}
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "reason"),
+    [
+        ({}, b"", "type is missing"),
+        ({"type": "surprise"}, b"", "must be one of"),
+        ({"type": ["finished"]}, b"", "must be a string"),
+        (finished(extra=1), b"1", "not a known key"),
+        (finished(token=1), b"1", "token must be a string"),
+        (finished(keys=None), b"1", "no list"),
+        (finished(removed="a"), b"1", "removed must be an array"),
+        (finished(removed=[1]), b"1", "must be a string"),
+        (finished(removed=["a"]), b"1", "assigned"),
+        (finished(removed=["b", "b"]), b"1", "twice"),
+        (finished(), b"x", "not valid JSON"),
+        (finished(keys=[["a", 3]]), b"NaN", "not valid JSON"),
+        (finished(keys=[["a", 5]]), b"1e999", "not valid JSON"),
+        (finished(keys=[["a", 8]]), b'"\\ud800"', "not valid JSON"),
+        (finished(keys=[["a", 0]]), b"", "not valid JSON"),
+        (finished(keys=[["a", 3]]), b"1 2", "not valid JSON"),
+        (failed(is_transient=0), b"", "must be a boolean"),
+        (failed(error_type=None), b"", "must be a string"),
+        (failed(message="\x00"), b"", "NUL"),
+        (failed(traceback="x" * (TEXT_LIMIT_BYTES + 1)), b"", "too long"),
+        (failed(), b"body", "none belongs"),
+        ({"type": "log", "token": "", "level": "INFO", "logger": ""}, b"", "an integer"),
+        ({"type": "log", "token": "", "level": 10**9, "logger": ""}, b"", "must be 0 to"),
+        ({"type": "loaded", "workflows": {}}, b"", "must be an array"),
+        ({"type": "loaded", "workflows": [{"name": "w"}]}, b"", "tasks is missing"),
+        (loaded(a_workflow("nobody")), b"", "which does not exist"),
+        (loaded(a_workflow(name="::")), b"", "not allowed"),
+        (loaded(a_workflow(), a_workflow()), b"", "one name"),
+    ],
+)
+def test_a_reply_that_breaks_a_rule_is_refused(
+    header: dict[str, JsonValue], body: bytes, reason: str
+) -> None:
+    with pytest.raises(ProtocolError, match=reason):
+        parse_reply(Frame(header=header, body=body))
