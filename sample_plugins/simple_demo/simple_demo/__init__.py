@@ -1,0 +1,5 @@
+"""A sample package: collect orders, process them and report."""
+
+from simple_demo.workflow import DataProcessing
+
+__all__ = ["DataProcessing"]
