@@ -8,7 +8,7 @@ import pytest
 from cloacina_build.package import BuiltPackage, build_package
 from cloacina_build.payload import unpack
 
-from .projects import SAMPLES, wheel_in
+from .projects import a_copy, wheel_in
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def source_census(tmp_path_factory: pytest.TempPathFactory) -> BuiltSample:
 
 
 def _built(sample: str, factory: pytest.TempPathFactory) -> BuiltSample:
-    package = build_package(SAMPLES / sample)
+    # a copy lies in no work tree, whose last commit would set the time of the build
+    package = build_package(a_copy(sample, factory.mktemp("source") / sample))
     unpacked = factory.mktemp(sample)
     unpack(wheel_in(package.raw).files, unpacked)
     return BuiltSample(package, unpacked)
