@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cloacina_sdk.json_text import JsonValue
     from cloacina_sdk.namespace import TaskNamespace
     from cloacina_sdk.retry import RetryCondition, RetryPolicy, RetryPolicyBuilder
+    from cloacina_sdk.signals import Fatal, Retry
     from cloacina_sdk.rules import (
         Rule,
         all_of,
@@ -36,7 +37,9 @@ __all__ = [
     "BackoffStrategy",
     "CloacinaError",
     "Context",
+    "Fatal",
     "JsonValue",
+    "Retry",
     "RetryCondition",
     "RetryPolicy",
     "RetryPolicyBuilder",
@@ -61,7 +64,9 @@ _HOMES = {
     "BackoffStrategy": "backoff",
     "CloacinaError": "errors",
     "Context": "context",
+    "Fatal": "signals",
     "JsonValue": "json_text",
+    "Retry": "signals",
     "RetryCondition": "retry",
     "RetryPolicy": "retry",
     "RetryPolicyBuilder": "retry",

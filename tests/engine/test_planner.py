@@ -4,7 +4,6 @@ from cloacina.model.context import texts_of
 from cloacina.model.topology import Topology
 from cloacina.planner import decide
 from cloacina.planner.events import AttemptEnded, Claimed, StoredExecution, StoredTask
-from cloacina.planner.planner import Planner
 from cloacina_sdk.retry import BackoffStrategy, RetryPolicy
 from cloacina_sdk.rules import all_of, always, context_value, task_failed
 from engine.graphs import (
@@ -155,7 +154,7 @@ def test_no_more_attempts_run_than_there_are_slots_and_all_slots_come_back() -> 
         seen.append(name)
         world.end(name)
     assert (len(seen), execution.status) == (5, "Completed")
-    assert world.planner._free_slots == 2
+    assert world.planner._slots.free == 2
 
 
 def test_waiting_tasks_start_by_priority_then_by_age() -> None:
@@ -240,12 +239,15 @@ def a_stored(world: World, losses: int = 0) -> Claimed:
             topology=execution.topology,
             input_texts=execution.input_texts,
             status="Running",
+            stopping=None,
             epoch=2,
             event_count=execution.event_count,
             created_at_us=execution.created_at_us,
             started_at_us=execution.started_at_us,
             finished_at_us=None,
             error_task=None,
+            error_type=None,
+            error_message=None,
             tasks=tuple(stored(number) for number in range(3)),
         )
     )
@@ -271,14 +273,14 @@ def test_a_task_whose_runner_is_lost_too_often_is_abandoned() -> None:
     assert (execution.status, execution.error_type) == ("Failed", "Abandoned")
 
 
-def test_a_forgotten_execution_gives_its_slots_back() -> None:
+def test_the_slot_of_a_forgotten_execution_comes_back_when_its_body_has_ended() -> None:
     world = World(slots=1)
     world.submit(CHAIN, id="lost")
     world.submit(CHAIN, id="other")
-    assert world.started("other") == []
-    planner: Planner = world.planner
-    planner.forget("lost")
+    world.planner.forget("lost")
     world.pass_time(0)
+    assert world.started("other") == []
+    world.end("a", id="lost")
     assert world.started("other") == ["a"]
 
 

@@ -33,6 +33,9 @@ class ThreadExecutor:
                 thread.start()
         self._attempts.put((attempt, report))
 
+    def stop(self, token: str, *, is_kill: bool) -> None:
+        """Do nothing: a thread ends when its body does."""
+
     def close(self, timeout_s: float) -> None:
         """Let bodies that run end, for at most ``timeout_s`` in all."""
         for _ in self._threads:

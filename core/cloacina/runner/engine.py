@@ -16,7 +16,7 @@ from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Await, LookAround, Submission
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Planner, Sources
+from cloacina.planner.planner import Limits, Planner, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
@@ -45,7 +45,7 @@ class Engine:
         self._neighbours = Neighbours(self.database, runner_id, self._accepts)
         self._kernel = Kernel(
             planner=Planner(
-                slots=config.max_concurrent_tasks,
+                limits=_limits(config),
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
             writer=SqliteWriter(self.database, runner_id),
@@ -94,3 +94,12 @@ class Engine:
 
     def _accepts(self, found: ownership.Unowned) -> bool:
         return self._runtime.can_serve(found.identity, found.topology)
+
+
+def _limits(config: DefaultRunnerConfig) -> Limits:
+    limit_s = config.task_timeout_seconds
+    return Limits(
+        slots=config.max_concurrent_tasks,
+        attempt_timeout_us=None if limit_s is None else int(limit_s * 1_000_000),
+        grace_us=int(config.cancel_grace_seconds * 1_000_000),
+    )

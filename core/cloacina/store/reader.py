@@ -65,12 +65,15 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
         topology=parse_graph(row["document"]),
         input_texts=Context.from_json(row["input"]).texts(),
         status=row["status"],
+        stopping=row["stopping"],
         epoch=row["epoch"],
         event_count=event_count or 0,
         created_at_us=from_text(row["created_at"]),
         started_at_us=_moment(row["started_at"]),
         finished_at_us=_moment(row["finished_at"]),
         error_task=row["error_task"],
+        error_type=row["error_type"],
+        error_message=row["error_message"],
         tasks=_tasks(connection, execution_id),
     )
 

@@ -135,7 +135,7 @@ class SqliteWriter:
                     graph = rows.GraphRow(digest, execution.topology.document)
                     batch["graphs"].append(graph)
                 batch["executions"].append(rows.new_execution(execution, self._owner, digest))
-            elif execution.stored_status is not execution.status:
+            elif execution.has_moved:
                 batch["execution_moves"].append(rows.execution_move(execution, self._owner))
             batch["tasks"].extend(rows.new_tasks(execution))
             batch["task_moves"].extend(rows.task_moves(execution))
