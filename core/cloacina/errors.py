@@ -1,5 +1,8 @@
 """The engine's errors. The root of all of them is ``cloacina_sdk.errors.CloacinaError``."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from cloacina_sdk.errors import CloacinaError
 
 
@@ -175,4 +178,25 @@ class SchemaVersionError(EngineError, RuntimeError):
         super().__init__(
             f"the database has schema revision {found!r}, which this version (at {known!r}) does "
             "not know; upgrade cloacina, or open another database"
+        )
+
+
+class DatabaseMissingError(EngineError, FileNotFoundError):
+    """There is no database to look at."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        where = "in memory" if path is None else f"at {path}"
+        super().__init__(f"there is no database {where} yet; run a workflow first, or name another")
+
+
+class AmbiguousExecutionIdError(EngineError, LookupError):
+    """Several executions have ids that begin with what was given."""
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        self.prefix = prefix
+        self.candidates = tuple(candidates)
+        super().__init__(
+            f"several executions have ids that begin with {prefix!r}: "
+            f"{', '.join(candidates)}; write more of the one you mean"
         )

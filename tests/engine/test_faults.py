@@ -87,6 +87,7 @@ def test_an_engine_that_fails_tells_everybody_who_waits(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
+    runner.execute("echo", {"n": 0})  # so that it is the submission whose turn fails
     monkeypatch.setattr(Planner, "take_unsaved", broken)
     with pytest.raises(KernelFailedError, match="a bug"):
         runner.submit("echo", {"n": 1})

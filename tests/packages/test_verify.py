@@ -1,5 +1,6 @@
 """What the verifier refuses, and that it says every reason."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cloacina.packages.verify import VerifiedPackage, inspect, verify
 from cloacina_sdk.manifest import PackageRequirement
 from cloacina_signing.archive import read_archive, with_signatures
 from cloacina_signing.keys import PrivateKey
-from cloacina_signing.trust import TrustFile, initial
+from cloacina_signing.trust import Isolation, TrustFile, initial
 from packages.makers import (
     AUTHOR,
     GREETER,
@@ -189,6 +190,11 @@ def test_what_this_host_cannot_give_is_refused_and_not_ignored(tmp_path: Path) -
     assert refusals(a_package(tmp_path, isolation="hardened")) == [Refusal.INCOMPATIBLE]
     needs = (PackageRequirement(name="other"),)
     assert refusals(a_package(tmp_path, dependencies=needs)) == [Refusal.INCOMPATIBLE]
+
+
+def test_a_grant_that_wants_more_isolation_than_there_is_refuses(package: bytes) -> None:
+    grant = replace(a_trust().grants[0], isolation=Isolation.HARDENED)
+    assert refusals(package, a_trust().with_grant(grant)) == [Refusal.UNTRUSTED]
 
 
 def test_every_reason_is_given_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.errors import InvalidReturnError
 from cloacina_sdk.perform import perform, perform_async
@@ -15,17 +16,17 @@ def test_changes_in_place_count_when_nothing_is_returned() -> None:
         del context["b"]
 
     changes = perform(body, {"a": "1", "b": "1", "c": "1"})
-    assert (changes.assigned, changes.removed) == ({"a": "2"}, {"b"})
+    assert changes == Changes(assigned={"a": "2"}, removed=frozenset({"b"}))
 
 
 def test_a_returned_mapping_is_merged_in() -> None:
     changes = perform(lambda _: {"d": [1]}, {"a": "1"})
-    assert (changes.assigned, changes.removed) == ({"d": "[1]"}, frozenset())
+    assert changes == Changes(assigned={"d": "[1]"}, removed=frozenset())
 
 
 def test_a_returned_context_is_the_output() -> None:
     changes = perform(lambda _: Context({"only": True}), {"a": "1"})
-    assert (changes.assigned, changes.removed) == ({"only": "true"}, {"a"})
+    assert changes == Changes(assigned={"only": "true"}, removed=frozenset({"a"}))
 
 
 def test_the_given_texts_stay_as_they_were() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from cloacina.ctl.contributed import contributed_commands
+from cloacina.ctl.exit_codes import INTERRUPTED
 from cloacina.ctl.lazy_group import CommandReference, LazyGroup
 from cloacina.ctl.settings import Settings
 
@@ -65,8 +66,10 @@ class CommandLine(LazyGroup):
         """Run the command that was named."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
+        except (KeyboardInterrupt, click.Abort):
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             from cloacina.ctl.failure import translated  # noqa: PLC0415 - only a failure needs it
 

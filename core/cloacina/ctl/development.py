@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cloacina.ctl.failure import Failure
+from cloacina.ctl.build_tool import require_build_tool
 from cloacina.packages.home import Home
 from cloacina_signing.errors import KeyFileError
 from cloacina_signing.key_file import read_key_file, seal, write_private
@@ -35,16 +35,9 @@ def build_for_development(directory: Path, home: Home) -> DevelopmentPackage:
         KeyFileError: if the development key cannot be used.
         cloacina_build.BuildError: if the project cannot become a package.
     """
-    try:
-        from cloacina_build import build_package  # noqa: PLC0415 - installed on demand
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("cloacina_build"):
-            raise
-        raise Failure(
-            f"{directory} is a directory, and building it needs the build tool; install it:",
-            steps=["python -m pip install 'cloacina[build]'"],
-            exit_code=2,
-        ) from error
+    require_build_tool(f"building the directory {directory}")
+    from cloacina_build.package import build_package  # noqa: PLC0415 - need not be installed
+
     key = development_key(home)
     built = build_package(directory, sign_with=key)
     grant = Grant(

@@ -11,8 +11,11 @@ from typing import IO, Any, Protocol, runtime_checkable
 import click
 
 from cloacina.ctl.escaping import escaped
+from cloacina.ctl.exit_codes import FORMAT, UNTRUSTED, USAGE
 from cloacina.errors import (
+    AmbiguousExecutionIdError,
     AmbiguousWorkflowError,
+    DatabaseMissingError,
     ExecutionNotFoundError,
     InvalidUrlError,
     UnknownWorkflowError,
@@ -33,23 +36,22 @@ from cloacina_signing.errors import (
     WheelError,
 )
 
-_USAGE, _FORMAT, _UNTRUSTED = 2, 3, 5
 _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
-    (UnknownWorkflowError, _USAGE),
-    (AmbiguousWorkflowError, _USAGE),
-    (ExecutionNotFoundError, _USAGE),
-    (AmbiguousIdError, _USAGE),
-    (DatabaseMissingError, _USAGE),
-    (InvalidUrlError, _USAGE),
-    (InvalidJsonError, _USAGE),
-    (InvalidContextValueError, _USAGE),
-    (KeyFileError, _USAGE),
-    (PackageMismatchError, _FORMAT),
-    (InvalidManifestError, _FORMAT),
-    (NonCanonicalArchiveError, _FORMAT),
-    (WheelError, _FORMAT),
-    (SignatureError, _FORMAT),
-    (TrustError, _UNTRUSTED),
+    (UnknownWorkflowError, USAGE),
+    (AmbiguousWorkflowError, USAGE),
+    (ExecutionNotFoundError, USAGE),
+    (AmbiguousExecutionIdError, USAGE),
+    (DatabaseMissingError, USAGE),
+    (InvalidUrlError, USAGE),
+    (InvalidJsonError, USAGE),
+    (InvalidContextValueError, USAGE),
+    (KeyFileError, USAGE),
+    (PackageMismatchError, FORMAT),
+    (InvalidManifestError, FORMAT),
+    (NonCanonicalArchiveError, FORMAT),
+    (WheelError, FORMAT),
+    (SignatureError, FORMAT),
+    (TrustError, UNTRUSTED),
 )
 
 

@@ -127,7 +127,7 @@ def _branch(package: UnverifiedPackage, signatures: list[SignatureFact]) -> Bran
         "isolation": manifest.isolation,
         "capabilities": ", ".join(manifest.capabilities),
     }
-    top.children.extend(Branch(f"{name}: {escaped(fact)}") for name, fact in facts.items() if fact)
+    top.children.extend(Branch(f"{name}: {_line(fact)}") for name, fact in facts.items() if fact)
     top.children.extend(_workflow_branch(workflow) for workflow in manifest.workflows)
     entries = [
         Branch(f"{name}  {len(content):,} bytes")
@@ -140,6 +140,10 @@ def _branch(package: UnverifiedPackage, signatures: list[SignatureFact]) -> Bran
     return top
 
 
+def _line(text: str) -> str:
+    return escaped(" ".join(text.split()))
+
+
 def _workflow_branch(workflow: WorkflowSpec) -> Branch:
     others = other_dependencies(workflow)
 
@@ -147,7 +151,7 @@ def _workflow_branch(workflow: WorkflowSpec) -> Branch:
         also = f"  (also after {', '.join(others[task.id])})" if others[task.id] else ""
         return f"{escaped(task.id)}{escaped(also)}", "cyan"
 
-    about = f": {escaped(workflow.description)}" if workflow.description else ""
+    about = f": {_line(workflow.description)}" if workflow.description else ""
     return Branch(
         f"workflow {escaped(workflow.name)}{about}", "bold", task_branches(workflow, describe)
     )

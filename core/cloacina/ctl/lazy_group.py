@@ -40,16 +40,16 @@ class LazyGroup(click.Group):
         """Return every command on offer."""
         return self._references
 
-    def list_commands(self, _ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in alphabetical order."""
         return sorted(self.references())
 
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load a command; one that is built in without looking for others."""
         reference = self._references.get(cmd_name) or self.references().get(cmd_name)
         return None if reference is None else reference.load()
 
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands of a help page."""
         rows = [(name, found.summary) for name, found in sorted(self.references().items())]
         with formatter.section("Commands"):

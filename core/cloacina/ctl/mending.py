@@ -87,7 +87,7 @@ def keys_at_hand(folders: Iterable[Path]) -> Iterator[KeyAtHand]:
             private = public.with_name(public.name.removesuffix(_PUBLIC) + _PRIVATE)
             has_private = _names_key(private, key_id)
             key = KeyAtHand(key_id=key_id, public=public, private=private if has_private else None)
-            if key_id not in found or found[key_id].private is None:
+            if key_id not in found or (has_private and found[key_id].private is None):
                 found[key_id] = key
     yield from sorted(found.values(), key=lambda key: key.private is None)
 

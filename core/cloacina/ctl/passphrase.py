@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cloacina_signing.keys import PrivateKey
 
 _VARIABLE = "CLOACINA_PASSPHRASE_FILE"
-_LONGEST_BYTES = 64 * 1024
+_LONGEST_BYTES = 4096
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 passphrase_file_option = click.option(
@@ -22,7 +22,7 @@ passphrase_file_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar=_VARIABLE,
     show_envvar=True,
-    help="Read the passphrase from the first line of a file.",
+    help="A file that holds the passphrase; a newline at its end does not count.",
 )
 
 
@@ -76,10 +76,13 @@ def open_private_key(path: Path, passphrase_file: Path | None) -> "PrivateKey":
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        first_line = file.readline(_LONGEST_BYTES + 1).rstrip(b"\r\n")
-    if not first_line or len(first_line) > _LONGEST_BYTES:
-        raise click.UsageError(f"the first line of {path} is not a passphrase; write one into it")
-    return first_line
+        raw = file.read(_LONGEST_BYTES + 1)
+    passphrase = raw.removesuffix(b"\n").removesuffix(b"\r")
+    if not passphrase:
+        raise click.UsageError(f"the passphrase file {path} is empty")
+    if len(raw) > _LONGEST_BYTES:
+        raise click.UsageError(f"the passphrase file {path} has more than {_LONGEST_BYTES} bytes")
+    return passphrase
 
 
 def _require_terminal(instead: str) -> None:

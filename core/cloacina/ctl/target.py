@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from cloacina.ctl.development import build_for_development
+from cloacina.ctl.exit_codes import FORMAT, USAGE
 from cloacina.ctl.failure import Failure
 from cloacina.ctl.package_file import read_signed
 from cloacina.ctl.settings import Settings
@@ -13,8 +14,6 @@ from cloacina.errors import AmbiguousWorkflowError, UnknownWorkflowError
 from cloacina_sdk.spec import WorkflowSpec
 from cloacina_signing.trust import TrustFile
 
-_USAGE, _FORMAT = 2, 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -22,11 +21,13 @@ class Target:
 
     Attributes:
         text: how the user named it.
+        package: its name.
         trust: whom to trust for this run.
     """
 
     text: str
     raw: bytes
+    package: str
     digest: str
     workflow: WorkflowSpec
     trust: TrustFile | None
@@ -41,6 +42,7 @@ class Target:
             AmbiguousWorkflowError: if it offers several and none is named.
         """
         path, workflow = _split(text)
+        trust: TrustFile | None
         if path.is_dir():
             built = build_for_development(path, settings.home_made())
             raw, trust = built.raw, built.trust
@@ -59,6 +61,7 @@ class Target:
         return cls(
             text=text,
             raw=raw,
+            package=package.unverified_manifest.name,
             digest=package.digest,
             workflow=_chosen(path, workflow, package.unverified_manifest.workflows),
             trust=trust,
@@ -82,18 +85,20 @@ def _unknown(text: str, path: Path) -> Failure:
     return Failure(
         f"there is no workflow {text!r}: it is neither a package file nor a project directory; "
         f"{hint}",
-        exit_code=_USAGE,
+        exit_code=USAGE,
     )
 
 
 def _chosen(path: Path, name: str | None, offered: tuple[WorkflowSpec, ...]) -> WorkflowSpec:
-    if not offered:
-        raise Failure(f"the package {path} offers no workflow", exit_code=_FORMAT)
     names = [workflow.name for workflow in offered]
     if name is None:
-        if len(offered) > 1:
-            raise AmbiguousWorkflowError(str(path), [f"{path}::{each}" for each in names])
-        return offered[0]
+        match offered:
+            case (only,):
+                return only
+            case ():
+                raise Failure(f"the package {path} offers no workflow", exit_code=FORMAT)
+            case _:
+                raise AmbiguousWorkflowError(str(path), [f"{path}::{each}" for each in names])
     for workflow in offered:
         if workflow.name == name:
             return workflow

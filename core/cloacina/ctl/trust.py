@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cloacina.ctl.escaping import escaped
+from cloacina.ctl.exit_codes import UNTRUSTED
 from cloacina.ctl.failure import Failure
 from cloacina.ctl.key import refuse_existing, write_key_pair
 from cloacina.ctl.output import write_json
@@ -22,8 +23,6 @@ from cloacina_signing.trust import Grant, Isolation, TrustedKey, TrustFile, init
 
 DEFAULT_PUBLISHER = "local"
 """Whom a new grant is to, unless the command says; also what the build tool puts into a package."""
-
-_UNTRUSTED = 5
 
 
 @click.group()
@@ -137,7 +136,7 @@ def _load(settings: Settings) -> TrustFile:
         raise Failure(
             f"there is no trust file in {settings.home.path}; make one first:",
             steps=[settings.command_line("trust", "init")],
-            exit_code=_UNTRUSTED,
+            exit_code=UNTRUSTED,
         )
     return found
 

@@ -55,6 +55,8 @@ class Kernel:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._waiting: dict[str, list[Future[ExecutionState]]] = {}
+        self._unanswered: list[Submission] = []
+        """Taken in this turn and not committed yet."""
         self._stop: Stop | None = None
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
@@ -112,11 +114,10 @@ class Kernel:
 
     def _turn(self) -> None:
         effects: list[Effect] = []
-        begun: list[Submission] = []
         for message in self._messages():
             match message:
                 case Submission():
-                    begun.append(message)
+                    self._unanswered.append(message)
                     execution_id = message.event.identity.execution_id
                     self._waiting[execution_id] = [message.ended]
                     self.dispatcher.variables[execution_id] = message.variables
@@ -135,7 +136,8 @@ class Kernel:
                 case _:
                     effects += self._step(message)
         gone = self._commit()
-        for submission in begun:
+        while self._unanswered:
+            submission = self._unanswered.pop(0)
             error = gone.get(submission.event.identity.execution_id)
             if error is None:
                 submission.accepted.set_result(None)
@@ -248,6 +250,7 @@ class Kernel:
                 _refuse([message.accepted, message.ended], error)
             elif isinstance(message, Await):
                 _refuse([message.ended], error)
+        _refuse([submission.accepted for submission in self._unanswered], error)
         for waiters in self._waiting.values():
             _refuse(waiters, error)
         self._waiting.clear()

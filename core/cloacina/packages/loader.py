@@ -57,8 +57,10 @@ class PackageLoader:
         runtime: Runtime,
         plugins: pluggy.PluginManager,
         executor: WorkerExecutor,
+        slots: int,
     ) -> None:
-        """Register with ``plugins``, run on ``executor``."""
+        """Register with ``plugins``, run on ``executor``, up to ``slots`` attempts at once."""
+        self._slots = slots
         self._config = config
         self._runtime = runtime
         self._plugins = plugins
@@ -90,7 +92,7 @@ class PackageLoader:
         self._executor.serve(
             package.digest,
             start_worker,
-            max_workers=self._config.workers_per_package,
+            max_workers=self._config.workers_per_package or self._slots,
             warm=warm,
         )
         plugin = PackagePlugin(package.manifest, package.digest, _TENANT)

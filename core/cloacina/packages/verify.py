@@ -32,6 +32,8 @@ from cloacina_signing.trust import TrustFile
 from cloacina_signing.wheel_reader import Wheel
 
 _SEAL: Final = object()
+_GIVEN_ISOLATION: Final = "process"
+"""What every package gets here, also one that would be content with less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +213,11 @@ def _trust_reasons(
         found.append(
             f"its publisher is {manifest.publisher!r}, the grant for {grant.pattern!r} "
             f"is to {grant.publisher!r}"
+        )
+    if not grant.accepts(_GIVEN_ISOLATION):
+        found.append(
+            f"the grant for {grant.pattern!r} accepts nothing less isolated than "
+            f"{grant.isolation.value!r}, which this host cannot give"
         )
     needed = max(grant.threshold, manifest.min_signatures)
     counted = len(signers & set(grant.key_ids))

@@ -1,6 +1,7 @@
 """The parts of a running engine on one SQLite database, put together and taken apart in order."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
@@ -84,8 +85,9 @@ class Engine:
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
         self._unsubscribe()
+        deadline = time.monotonic() + timeout_s
         self._kernel.stop(timeout_s)
-        self._kernel.dispatcher.close(timeout_s)
+        self._kernel.dispatcher.close(max(0.0, deadline - time.monotonic()))
         self._neighbours.leave()
         self.database.close()
 

@@ -80,7 +80,11 @@ class DefaultRunner:
         self._lock = threading.Lock()
         self._workers = WorkerExecutor()
         self._packages = PackageLoader(
-            packages or PackageConfig(), self.runtime, self.plugins, self._workers
+            packages or PackageConfig(),
+            self.runtime,
+            self.plugins,
+            self._workers,
+            slots=self.config.max_concurrent_tasks,
         )
         self._engine: Engine | None = Engine(
             self._location, self.config, self.runtime, self.plugins, {WORKER: self._workers}

@@ -4,9 +4,8 @@ Every call reads one consistent state; nothing waits for a writer.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.pool import NullPool
 
-from cloacina.errors import EngineError, ExecutionNotFoundError, SchemaVersionError
+from cloacina.errors import (
+    AmbiguousExecutionIdError,
+    DatabaseMissingError,
+    EngineError,
+    ExecutionNotFoundError,
+)
 from cloacina.planner.events import StoredExecution
 from cloacina.store import reader
 from cloacina.store.schema import HEAD, current_revision
@@ -22,27 +26,6 @@ from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES
 from cloacina.store.url import SqliteLocation
 
 _PATIENCE_S = 10.0
-
-
-class DatabaseMissingError(EngineError, FileNotFoundError):
-    """There is no database to look at."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        where = "in memory" if path is None else f"at {path}"
-        super().__init__(f"there is no database {where} yet; run a workflow first, or name another")
-
-
-class AmbiguousIdError(EngineError, LookupError):
-    """Several executions have ids that begin with what was given."""
-
-    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
-        self.prefix = prefix
-        self.candidates = tuple(candidates)
-        super().__init__(
-            f"several executions have ids that begin with {prefix!r}: "
-            f"{', '.join(candidates)}; write more of the one you mean"
-        )
 
 
 class Viewer:
@@ -53,8 +36,7 @@ class Viewer:
 
         Raises:
             DatabaseMissingError: if there is no such file.
-            EngineError: if it cannot be read or is no database of ours.
-            SchemaVersionError: if another version of the library wrote it.
+            EngineError: if it cannot be read, is no database of ours, or one of another revision.
         """
         if location.path is None or not location.path.exists():
             raise DatabaseMissingError(location.path)
@@ -65,7 +47,10 @@ class Viewer:
         if found is None:
             raise EngineError(f"the file {self.path} is not a database of cloacina")
         if found != HEAD:
-            raise SchemaVersionError(found, HEAD)
+            raise EngineError(
+                f"the database {self.path} has schema revision {found!r}, and {HEAD!r} is needed to "
+                "look at it; run a workflow on it to upgrade it, or upgrade cloacina"
+            )
 
     def summaries(
         self, *, status: str | None, workflow: str | None, limit: int
@@ -79,7 +64,7 @@ class Viewer:
 
         Raises:
             ExecutionNotFoundError: if there is none.
-            AmbiguousIdError: if there are several.
+            AmbiguousExecutionIdError: if there are several.
         """
         ids = EXECUTIONS.c.id
         query = sa.select(ids).where(ids.startswith(prefix, autoescape=True)).order_by(ids).limit(5)
@@ -88,16 +73,15 @@ class Viewer:
             if not found:
                 raise ExecutionNotFoundError(prefix)
             if len(found) > 1:
-                raise AmbiguousIdError(prefix, found)
+                raise AmbiguousExecutionIdError(prefix, found)
             return reader.load(connection, found[0])
 
-    def unfinished(self, package_digest: str, workflow: str) -> list[StoredExecution]:
-        """Return the executions of a package's workflow that have not ended, oldest first."""
+    def unfinished(self, package_digest: str) -> list[StoredExecution]:
+        """Return the executions of a package that have not ended, oldest first."""
         query = (
             sa.select(EXECUTIONS.c.id)
             .where(
                 EXECUTIONS.c.package_digest == package_digest,
-                EXECUTIONS.c.workflow == workflow,
                 EXECUTIONS.c.status.not_in(FINAL_STATUSES),
             )
             .order_by(EXECUTIONS.c.id)

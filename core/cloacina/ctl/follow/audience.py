@@ -1,9 +1,8 @@
 """Those who watch: nobody, a stream that takes lines, or a terminal."""
 
-import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Protocol, Self
 
 import click
 
@@ -32,7 +31,7 @@ class Audience(Protocol):
 class Nobody:
     """Shows nothing."""
 
-    def show(self, _change: Change) -> None:
+    def show(self, change: Change) -> None:
         """Do nothing."""
 
     def __enter__(self) -> Self:
@@ -53,16 +52,17 @@ class Lines(Nobody):
     Args:
         stream: flushed after each line.
         names: what to call each execution that is watched; "" where there is only one.
+        began_at_s: what times are counted from, by the monotonic clock.
     """
 
-    def __init__(self, stream: IO[str], names: Mapping[str, str]) -> None:
+    def __init__(self, stream: IO[str], names: Mapping[str, str], began_at_s: float) -> None:
         self._stream = stream
         self._names = names
-        self._began_at_s = time.monotonic()
+        self._began_at_s = began_at_s
 
     def show(self, change: Change) -> None:
         """Write a line."""
-        offset_s = time.monotonic() - self._began_at_s
+        offset_s = change.at_s - self._began_at_s
         name = self._names[change.execution_id]
         words = [f"{offset_s:8.3f}s", name, change.task, change.status]
         words += [f"attempt {change.attempt}" if change.attempt else "", change.detail]
@@ -70,7 +70,7 @@ class Lines(Nobody):
 
 
 def audience_for(
-    stream: IO[str] | None, workflow: WorkflowSpec, names: Mapping[str, str]
+    stream: IO[str] | None, workflow: WorkflowSpec, names: Mapping[str, str], began_at_s: float
 ) -> Audience:
     """Return who shows the executions called ``names`` on a stream; ``None`` is nobody."""
     if stream is None:
@@ -79,4 +79,4 @@ def audience_for(
         from cloacina.ctl.follow.live import LiveTree  # noqa: PLC0415 - for terminals only
 
         return LiveTree(stream, workflow, names)
-    return Lines(stream, names)
+    return Lines(stream, names, began_at_s)

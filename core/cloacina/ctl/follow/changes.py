@@ -1,7 +1,8 @@
 """Learn of changes from the engine's hooks, as values that another thread can take."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloacina_sdk.hooks import AttemptInfo, AttemptOutcome, hookimpl
 
@@ -14,6 +15,7 @@ class Change:
         status: as the engine spells it; ``Retrying`` while it waits for its next attempt.
         attempt: the number of the latest attempt; 0 if there was none.
         detail: an error, a delay or a reason; "" where nothing is to be said.
+        at_s: when it became known, by the monotonic clock.
     """
 
     execution_id: str
@@ -21,6 +23,7 @@ class Change:
     status: str
     attempt: int
     detail: str = ""
+    at_s: float = field(default_factory=time.monotonic)
 
 
 class ChangeFeed:

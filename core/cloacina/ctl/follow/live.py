@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import IO, Self
 
@@ -27,18 +28,16 @@ _PER_SECOND = 8
 
 @dataclass(slots=True)
 class _Board:
-    """What is known of one execution's tasks: the latest change of each, and when it came."""
+    """What is known of one execution's tasks: the latest change of each."""
 
     title: str
-    changes: dict[str, tuple[Change, float]] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)
 
 
 class LiveTree:
     """Shows every watched execution as a tree, one below the other."""
 
-    def __init__(
-        self, stream: IO[str], workflow: WorkflowSpec, names: Mapping[str, str]
-    ) -> None:
+    def __init__(self, stream: IO[str], workflow: WorkflowSpec, names: Mapping[str, str]) -> None:
         """Draw on a terminal; ``names`` says what to call each execution."""
         self._workflow = workflow
         self._boards = {
@@ -53,7 +52,7 @@ class LiveTree:
 
     def show(self, change: Change) -> None:
         """Put a change on the board of its execution."""
-        self._boards[change.execution_id].changes[change.task] = change, time.monotonic()
+        self._boards[change.execution_id].changes[change.task] = change
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -73,17 +72,17 @@ class LiveTree:
     def _trees(self) -> Iterator[RenderableType]:
         for board in self._boards.values():
             known = dict(board.changes)  # one moment: the next change comes from another thread
-            branches = task_branches(self._workflow, lambda task, known=known: _label(task, known))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            branches = task_branches(self._workflow, partial(_label, known))
             yield rich_tree(Branch(escaped(board.title), "bold", branches))
 
 
-def _label(task: TaskSpec, known: Mapping[str, tuple[Change, float]]) -> tuple[str, str]:
+def _label(known: Mapping[str, Change], task: TaskSpec) -> tuple[str, str]:
     if task.id not in known:
         return escaped(task.id), "dim"
-    change, since_s = known[task.id]
+    change = known[task.id]
     words = [task.id, change.status]
     if change.status == "Running":
-        words.append(f"{time.monotonic() - since_s:.1f} s")
+        words.append(f"{time.monotonic() - change.at_s:.1f} s")
     if change.attempt > 1:
         words.append(f"attempt {change.attempt}")
     return escaped("  ".join([*words, change.detail]).rstrip()), _STYLES.get(change.status, "")

@@ -2,7 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 from cloacina.ctl.follow.audience import Audience
 from cloacina.ctl.follow.changes import Change
@@ -17,24 +18,35 @@ class Watch:
     """What arrives while executions are waited for; ``put`` may be called from any thread."""
 
     def __init__(self) -> None:
+        self.began_at_s = time.monotonic()
         self._arrived: queue.SimpleQueue[Change | tuple[str, End]] = queue.SimpleQueue()
 
     def put(self, change: Change) -> None:
         """Leave a change, of a watched execution or of another one."""
         self._arrived.put(change)
 
-    def wait(self, handles: Sequence[ExecutionHandle], audience: Audience) -> list[WorkflowResult]:
+    def wait(
+        self, handles: Sequence[ExecutionHandle], audience: Audience, known: Iterable[Change] = ()
+    ) -> list[WorkflowResult]:
         """Show changes until every execution has ended; return what they came to, in order.
 
         A signal interrupts it at any time.
+
+        Args:
+            handles: what to wait for.
+            audience: who is shown the changes.
+            known: changes from before, shown first.
 
         Raises:
             CloacinaError: if an execution can no longer be waited for; it is stored.
         """
         for handle in handles:
-            _in_background(lambda handle=handle: self._arrived.put((handle.id, _end_of(handle))))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            threading.Thread(target=self._deliver, args=[handle], daemon=True).start()
         latest: dict[str, dict[str, Change]] = {handle.id: {} for handle in handles}
         results: dict[str, WorkflowResult] = {}
+        for change in known:
+            latest[change.execution_id][change.task] = change
+            audience.show(change)
         while len(results) < len(handles):
             match self._arrived.get():
                 case Change() as change:
@@ -48,9 +60,8 @@ class Watch:
                     raise error
         return [results[handle.id] for handle in handles]
 
-
-def _in_background(wait: Callable[[], None]) -> None:
-    threading.Thread(target=wait, name="cloacina-ctl-wait", daemon=True).start()
+    def _deliver(self, handle: ExecutionHandle) -> None:
+        self._arrived.put((handle.id, _end_of(handle)))
 
 
 def _end_of(handle: ExecutionHandle) -> End:

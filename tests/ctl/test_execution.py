@@ -1,0 +1,127 @@
+"""Looking at executions without being a runner."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cloacina import DefaultRunner, Runtime, WorkflowBuilder, task
+from cloacina_sdk.collect import Collection, collecting
+from ctl.commands import Place, document, ok
+
+
+@pytest.fixture
+def ran(place: Place) -> list[str]:
+    """Ids of three executions in the home's database, the oldest first."""
+    with collecting(Collection()) as collection:
+        for name in ("plain", "other"):
+            with WorkflowBuilder(name):
+
+                @task(id="only", retry_attempts=1)
+                def only(context: dict[str, int]) -> None:
+                    context["half"] = 1 // context["zero"]
+
+    place.home.mkdir()
+    database = place.home / "cloacina.db"
+    with DefaultRunner(database, runtime=Runtime(collection=collection)) as runner:
+        results = [
+            runner.execute("plain", {"zero": 1}, timeout=30),
+            runner.execute("other", {"zero": 1}, timeout=30),
+            runner.execute("plain", {"zero": 0}, timeout=30),
+        ]
+    return [result.execution_id for result in results]
+
+
+def listed(place: Place, *options: str) -> list[str]:
+    entries = document(ok(place.invoke("execution", "list", "--json", *options)))
+    return [entry["execution_id"] for entry in entries]
+
+
+def test_the_newest_come_first_and_can_be_chosen(place: Place, ran: list[str]) -> None:
+    assert listed(place) == ran[::-1]
+    assert listed(place, "--limit", "1") == ran[2:]
+    assert listed(place, "--workflow", "plain") == [ran[2], ran[0]]
+    assert listed(place, "--status", "failed") == [ran[2]]
+    assert listed(place, "--status", "Running") == []
+    line = ok(place.invoke("execution", "list", "--limit", "1")).output
+    assert line.split()[:2] == [ran[2], "Failed"]
+    assert line.endswith("embedded::plain\n")
+
+
+def test_one_execution_is_shown(place: Place, ran: list[str]) -> None:
+    shown = document(ok(place.invoke("execution", "show", ran[0], "--json")))
+    assert shown["final_context"] == {"zero": 1, "half": 1}
+    assert shown["package_digest"] is None
+    failed = ok(place.invoke("execution", "show", ran[2])).output
+    assert "why: task 'only' failed: ZeroDivisionError" in failed
+
+
+def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(
+    place: Place, ran: list[str]
+) -> None:
+    shared = next(n for n in range(36, 0, -1) if len({i[:n] for i in ran}) == 1)
+    several = place.invoke("execution", "show", ran[0][:shared])
+    assert several.exit_code == 2
+    assert "write more of the one you mean" in several.output
+    shown = document(ok(place.invoke("execution", "show", ran[1][:-1], "--json")))
+    assert shown["execution_id"] == ran[1]
+    for unknown in ("zzz", "%", "_"):
+        result = place.invoke("execution", "show", unknown)
+        assert result.exit_code == 2
+        assert "there is no execution" in result.output
+
+
+def test_looking_changes_nothing(place: Place, ran: list[str]) -> None:
+    def everything() -> list[object]:
+        with closing(sqlite3.connect(place.home / "cloacina.db")) as database:
+            return list(database.iterdump())
+
+    before = everything()
+    ok(place.invoke("execution", "list"))
+    ok(place.invoke("execution", "show", ran[0]))
+    assert everything() == before
+    assert not (place.home / "cloacina.db-runners").exists()
+
+
+def test_a_missing_database_is_a_clear_error_and_none_is_made(place: Place) -> None:
+    for command in (["list"], ["show", "x"], ["list", "--database", ":memory:"]):
+        result = place.invoke("execution", *command)
+        assert result.exit_code == 2
+        assert "there is no database" in result.output
+    result = place.invoke("execution", "list", "--database", "mysql://x")
+    assert result.exit_code == 2
+    assert "the scheme 'mysql', which is not supported" in result.output
+    assert list(place.path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"hello world, this is no database" * 100, "file is not a database"),
+        (b"", "is not a database of cloacina"),
+    ],
+)
+def test_what_is_no_database_is_a_clear_error(place: Place, content: bytes, words: str) -> None:
+    Path("x.db").write_bytes(content)
+    result = place.invoke("execution", "list", "--database", "x.db")
+    assert result.exit_code == 1
+    assert words in result.output
+    assert Path("x.db").read_bytes() == content
+
+
+def test_a_database_of_a_newer_version_is_refused(place: Place, ran: list[str]) -> None:
+    assert ran
+    with closing(sqlite3.connect(place.home / "cloacina.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    result = place.invoke("execution", "list")
+    assert result.exit_code == 1
+    assert "schema revision '9999', and '0001' is needed" in result.output
+
+
+def test_a_database_without_executions_lists_nothing(place: Place) -> None:
+    place.home.mkdir()
+    with DefaultRunner(place.home / "cloacina.db", runtime=Runtime()):
+        pass
+    assert listed(place) == []
