@@ -5,7 +5,13 @@ from itertools import count
 
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
-from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt, StopAttempt
+from cloacina.planner.effects import (
+    AttemptSettled,
+    Effect,
+    ExecutionEnded,
+    StartAttempt,
+    StopAttempt,
+)
 from cloacina.planner.events import (
     AttemptEnded,
     Event,

@@ -1,13 +1,13 @@
 """Cancelling, pausing, time limits and what tasks ask for, event by event."""
 
 import pytest
-from engine.graphs import World, a_failure, a_task, a_workflow, assigned, statuses
-from engine.test_planner import CHAIN, THRICE, a_stored
 
 from cloacina.model.states import Wish
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.rules import all_of, task_failed
 from cloacina_sdk.signals import Fatal, Retry
+from engine.graphs import World, a_failure, a_task, a_workflow, assigned, statuses
+from engine.test_planner import CHAIN, THRICE, a_stored
 
 WIDE = a_workflow(a_task("a"), a_task("b"), a_task("c", "a"))
 
@@ -173,9 +173,7 @@ def test_a_claimed_execution_can_be_cancelled() -> None:
 
 def test_fail_fast_cancels_what_is_left() -> None:
     world = World()
-    execution = world.submit(
-        a_workflow(a_task("a"), a_task("b"), a_task("c", "b"), fail_fast=True)
-    )
+    execution = world.submit(a_workflow(a_task("a"), a_task("b"), a_task("c", "b"), fail_fast=True))
     world.end("a", a_failure("broken"))
     assert [stop.task_number for stop in world.stopped] == [1]
     world.end("b", a_failure("cancelled"))

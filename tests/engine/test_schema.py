@@ -27,7 +27,10 @@ def described(engine: sa.Engine) -> dict[str, object]:
             [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
             inspector.get_pk_constraint(table),
             inspector.get_foreign_keys(table),
-            [(i["name"], i["column_names"], made_by[i["name"]]) for i in inspector.get_indexes(table)],
+            [
+                (i["name"], i["column_names"], made_by[i["name"]])
+                for i in inspector.get_indexes(table)
+            ],
             "WITHOUT ROWID" in made_by[table],
         )
         for table in tables

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from cloacina.errors import (
@@ -22,16 +23,38 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Await, LookAround, Request, Stop, Submission
+from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
-from cloacina.planner.events import AttemptEnded, Claimed, Event, StoredExecution, TimePassed
+from cloacina.planner.effects import (
+    AttemptSettled,
+    Effect,
+    ExecutionEnded,
+    StartAttempt,
+    StopAttempt,
+)
+from cloacina.planner.events import (
+    AttemptEnded,
+    Claimed,
+    Event,
+    Requested,
+    StoredExecution,
+    TimePassed,
+)
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.writer import SqliteWriter, Written
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What to tell somebody once the changes of an execution are committed."""
+
+    execution_id: str
+    future: Future[Any]
+    value: object
 
 
 class Kernel:
@@ -55,8 +78,10 @@ class Kernel:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._waiting: dict[str, list[Future[ExecutionState]]] = {}
-        self._unanswered: list[Submission] = []
-        """Taken in this turn and not committed yet."""
+        self._unanswered: list[_Answer] = []
+        """Questions that were taken in this turn, to be answered once it is committed."""
+        self._obeyed: list[str] = []
+        """Commands whose effect is to be committed in this turn."""
         self._stop: Stop | None = None
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
@@ -75,7 +100,7 @@ class Kernel:
             RunnerClosedError: for a submission or wait after the kernel was told to stop.
             KernelFailedError: likewise, after it failed.
         """
-        if isinstance(message, Submission | Await):
+        if isinstance(message, Submission | Await | Ask):
             with self._gate:  # no submission may slip in behind the last look at the inbox
                 if self._failure is not None:
                     raise self._failure
@@ -115,37 +140,65 @@ class Kernel:
     def _turn(self) -> None:
         effects: list[Effect] = []
         for message in self._messages():
-            match message:
-                case Submission():
-                    self._unanswered.append(message)
-                    execution_id = message.event.identity.execution_id
-                    self._waiting[execution_id] = [message.ended]
-                    self.dispatcher.variables[execution_id] = message.variables
-                    effects += self._step(message.event)
-                case Await():
-                    self._waiting.setdefault(message.execution_id, []).append(message.ended)
-                    self._neighbours.ask_for_ends()
-                    self._look_for_ends([message.execution_id])
-                case LookAround():
-                    for stored in self._claim():
-                        effects += self._step(Claimed(stored=stored))
-                    self._look_for_ends(list(self._waiting))
-                case Stop():
-                    self._stop = message
-                    self._planner.start_nothing_more()
-                case _:
-                    effects += self._step(message)
+            effects += self._take(message)
         gone = self._commit()
+        if self._obeyed:
+            self._neighbours.answer(self._obeyed)
+            self._obeyed.clear()
         while self._unanswered:
-            submission = self._unanswered.pop(0)
-            error = gone.get(submission.event.identity.execution_id)
+            answer = self._unanswered.pop(0)
+            error = gone.get(answer.execution_id)
             if error is None:
-                submission.accepted.set_result(None)
+                answer.future.set_result(answer.value)
             else:
-                submission.accepted.set_exception(error)
+                answer.future.set_exception(error)
         self._carry_out([effect for effect in effects if effect.execution.id not in gone])
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
+
+    def _take(self, message: Request | Event) -> list[Effect]:
+        match message:
+            case Submission():
+                return self._begin(message)
+            case Await():
+                self._waiting.setdefault(message.execution_id, []).append(message.ended)
+                self._neighbours.ask_for_ends()
+                self._look_for_ends([message.execution_id])
+            case Ask():
+                return self._grant(message)
+            case LookAround():
+                effects: list[Effect] = []
+                for stored in self._claim():
+                    effects += self._step(Claimed(stored=stored))
+                self._look_for_ends(list(self._waiting))
+                return effects + self._obey()
+            case Stop():
+                self._stop = message
+                self._planner.start_nothing_more()
+            case _:
+                return self._step(message)
+        return []
+
+    def _begin(self, submission: Submission) -> list[Effect]:
+        execution_id = submission.event.identity.execution_id
+        self._unanswered.append(_Answer(execution_id, submission.accepted, None))
+        self._waiting[execution_id] = [submission.ended]
+        self.dispatcher.variables[execution_id] = submission.variables
+        return self._step(submission.event)
+
+    def _grant(self, ask: Ask) -> list[Effect]:
+        """Do what is asked of an execution of ours; say so if it is not ours."""
+        is_ours = self._planner.owns(ask.execution_id)
+        self._unanswered.append(_Answer(ask.execution_id, ask.answered, is_ours))
+        return self._step(Requested(execution_id=ask.execution_id, wish=ask.wish))
+
+    def _obey(self) -> list[Effect]:
+        """Do what other processes left in the inbox for executions of ours."""
+        effects: list[Effect] = []
+        for command in self._neighbours.commands(self._planner.owns):
+            effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
+            self._obeyed.append(command.id)
+        return effects
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""
@@ -212,6 +265,8 @@ class Kernel:
                     self.dispatcher.start(effect)
                 case AttemptSettled():
                     self._observer.attempt_settled(effect)
+                case StopAttempt():
+                    self.dispatcher.stop(effect)
                 case ExecutionEnded():
                     self._end(effect.execution)
 
@@ -250,7 +305,9 @@ class Kernel:
                 _refuse([message.accepted, message.ended], error)
             elif isinstance(message, Await):
                 _refuse([message.ended], error)
-        _refuse([submission.accepted for submission in self._unanswered], error)
+            elif isinstance(message, Ask):
+                _refuse([message.answered], error)
+        _refuse([answer.future for answer in self._unanswered], error)
         for waiters in self._waiting.values():
             _refuse(waiters, error)
         self._waiting.clear()

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from cloacina.model.states import ExecutionStatus
+from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.ownership.presence import Presence, remains_of
 from cloacina.ownership.watch import Watch
 from cloacina.planner.events import StoredExecution
-from cloacina.store import ownership, reader
+from cloacina.store import commands, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 
 Accepts = Callable[[ownership.Unowned], bool]
@@ -18,8 +18,15 @@ Accepts = Callable[[ownership.Unowned], bool]
 class Neighbours:
     """This runner among those that share its file, from ``join`` until ``leave``."""
 
-    def __init__(self, database: SqliteDatabase, runner_id: str, accepts: Accepts) -> None:
-        """Claim only what ``accepts`` says yes to."""
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        runner_id: str,
+        accepts: Accepts,
+        clock_us: Callable[[], int],
+    ) -> None:
+        """Claim only what ``accepts`` says yes to; ``clock_us`` reads the wall clock."""
+        self._clock_us = clock_us
         self._database = database
         self._runner_id = runner_id
         self._accepts = accepts
@@ -66,6 +73,26 @@ class Neighbours:
         with self._database.engine.connect() as connection:
             stored = reader.load(connection, execution_id)
         return stored if ExecutionStatus(stored.status).is_final else None
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
+        """Leave a wish for whoever owns an execution, or will, and wake the others."""
+        with self._database.write() as connection:
+            commands.leave(connection, command_id, execution_id, wish, at_us)
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ring_all()
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[commands.Command]:
+        """Return the wishes that others left for executions of ours, oldest first."""
+        with self._database.engine.connect() as connection:
+            found = commands.open_commands(connection)
+        return [command for command in found if is_ours(command.execution_id)]
+
+    def answer(self, command_ids: Sequence[str]) -> None:
+        """Close commands whose effect is committed, and wake those who wait for them."""
+        with self._database.write() as connection:
+            commands.close(connection, command_ids, self._clock_us())
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ring_all()
 
     def ask_for_ends(self) -> None:
         """Have the others ring when executions of theirs end."""

@@ -14,7 +14,8 @@ from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Await, LookAround, Submission
+from cloacina.kernel.requests import Ask, Await, LookAround, Submission
+from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Limits, Planner, Sources
@@ -43,7 +44,9 @@ class Engine:
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
         self.database = SqliteDatabase(location)
-        self._neighbours = Neighbours(self.database, runner_id, self._accepts)
+        self._neighbours = Neighbours(
+            self.database, runner_id, self._accepts, lambda: self.clock.now().utc_us
+        )
         self._kernel = Kernel(
             planner=Planner(
                 limits=_limits(config),
@@ -81,6 +84,17 @@ class Engine:
         request = Await(execution_id)
         self._kernel.send(request)
         return request.ended
+
+    def ask(self, execution_id: str, wish: Wish) -> bool:
+        """Ask something of an execution; return whether it is in flight here, and was changed."""
+        request = Ask(execution_id, wish)
+        self._kernel.send(request)
+        return request.answered.result()
+
+    def leave_command(self, execution_id: str, wish: Wish) -> None:
+        """Ask it of whichever runner has the execution, or takes it next."""
+        now_us = self.clock.now().utc_us
+        self._neighbours.leave_command(new_execution_id(now_us), execution_id, wish, now_us)
 
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""

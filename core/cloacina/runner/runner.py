@@ -21,6 +21,7 @@ from cloacina.executors.workers import WorkerExecutor
 from cloacina.kernel.clock import new_execution_id
 from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
+from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.events import Identity, Submitted
@@ -186,6 +187,42 @@ class DefaultRunner:
         self.execution(execution_id)
         ended = self._require_engine().await_end(execution_id)
         return ExecutionHandle(execution_id, ended, self.execution)
+
+    def cancel(self, execution_id: str) -> None:
+        """End an execution: start nothing more, and ask what runs to end.
+
+        Attempts have ``config.cancel_grace_seconds`` to end in their own way; then workers are
+        killed, coroutines cancelled again, and threads given up. What another runner has, that
+        runner is told to end; what none has ends when one takes it. Nothing happens to an
+        execution that has ended. Returns when the request is durable, not when all has ended.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.CANCEL)
+
+    def pause(self, execution_id: str) -> None:
+        """Start nothing more of an execution until ``resume``; attempts that run go on.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.PAUSE)
+
+    def resume(self, execution_id: str) -> None:
+        """Go on with a paused execution.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.RESUME)
+
+    def _ask(self, execution_id: str, wish: Wish) -> None:
+        engine = self._require_engine()
+        if engine.ask(execution_id, wish):
+            return
+        if not ExecutionStatus(self.execution(execution_id).status).is_final:
+            engine.leave_command(execution_id, wish)
 
     def execution(self, execution_id: str) -> WorkflowResult:
         """Return any execution of this database as it stands now.
