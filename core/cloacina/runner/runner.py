@@ -186,7 +186,7 @@ class DefaultRunner:
         """
         self.execution(execution_id)
         ended = self._require_engine().await_end(execution_id)
-        return ExecutionHandle(execution_id, ended, self.execution)
+        return ExecutionHandle(execution_id, ended, self)
 
     def cancel(self, execution_id: str) -> None:
         """End an execution: start nothing more, and ask what runs to end.
@@ -299,7 +299,7 @@ class DefaultRunner:
             input_texts=given.texts(),
         )
         submission = Submission(event=event, variables=contextvars.copy_context())
-        return submission, ExecutionHandle(execution_id, submission.ended, self.execution)
+        return submission, ExecutionHandle(execution_id, submission.ended, self)
 
     def _require_engine(self) -> Engine:
         if os.getpid() != self._process_id:
