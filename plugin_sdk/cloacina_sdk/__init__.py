@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from cloacina_sdk.json_text import JsonValue
     from cloacina_sdk.namespace import TaskNamespace
     from cloacina_sdk.retry import RetryCondition, RetryPolicy, RetryPolicyBuilder
-    from cloacina_sdk.signals import Fatal, Retry
     from cloacina_sdk.rules import (
         Rule,
         all_of,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         task_skipped,
         task_success,
     )
+    from cloacina_sdk.signals import Fatal, Retry
 
 __all__ = [
     "BackoffStrategy",

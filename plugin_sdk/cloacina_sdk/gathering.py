@@ -7,7 +7,13 @@ import sys
 from types import ModuleType
 from typing import TypeVar
 
-from cloacina_sdk.assembly import Workflow, WorkflowOptions, assemble, tasks_of_class, tasks_of_module
+from cloacina_sdk.assembly import (
+    Workflow,
+    WorkflowOptions,
+    assemble,
+    tasks_of_class,
+    tasks_of_module,
+)
 from cloacina_sdk.collect import current_collection
 from cloacina_sdk.errors import InvalidDefinitionError
 
@@ -27,9 +33,7 @@ def of_class(kind: C, *, name: str | None, options: WorkflowOptions) -> C:
     return kind
 
 
-def of_module(
-    given: ModuleType | str, *, name: str | None, options: WorkflowOptions
-) -> Workflow:
+def of_module(given: ModuleType | str, *, name: str | None, options: WorkflowOptions) -> Workflow:
     """Store the workflow of a module's own tasks in the module, record and return it."""
     module = sys.modules.get(given) if isinstance(given, str) else given
     if not isinstance(module, ModuleType):

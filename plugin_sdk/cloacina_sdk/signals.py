@@ -21,7 +21,10 @@ class Retry(CloacinaError):  # noqa: N818 - raised as a request, as elsewhere in
     """
 
     def __init__(
-        self, message: str = "the task asked for another attempt", *, after: timedelta | float | str | None = None
+        self,
+        message: str = "the task asked for another attempt",
+        *,
+        after: timedelta | float | str | None = None,
     ) -> None:
         self.after_ms = None if after is None else to_milliseconds(after)
         super().__init__(message)

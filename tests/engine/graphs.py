@@ -22,7 +22,8 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Limits, Planner, Sources
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Limits, Sources
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.outcome import TaskFailure

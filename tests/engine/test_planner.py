@@ -154,7 +154,7 @@ def test_no_more_attempts_run_than_there_are_slots_and_all_slots_come_back() -> 
         seen.append(name)
         world.end(name)
     assert (len(seen), execution.status) == (5, "Completed")
-    assert world.planner._slots.free == 2
+    assert world.planner._schedule.free_slots == 2
 
 
 def test_waiting_tasks_start_by_priority_then_by_age() -> None:

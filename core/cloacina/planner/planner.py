@@ -9,18 +9,15 @@ Rules it upholds:
 * a timer or a place in the queue may be out of date: what it finds decides.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import assert_never
 
-from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
 from cloacina.planner import decide
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
     ExecutionEnded,
-    StartAttempt,
     StopAttempt,
 )
 from cloacina.planner.events import (
@@ -33,33 +30,9 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
-from cloacina.planner.slots import Slots
-from cloacina.planner.timers import Alarm, Timer, Timers
+from cloacina.planner.schedule import Limits, Schedule, Sources
+from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where the planner's few unpredictable values come from."""
-
-    new_token: Callable[[], str]
-    jitter: Callable[[], float]
-    """Draws from [0, 1)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a runner allows.
-
-    Attributes:
-        slots: how many attempts may run at once.
-        attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
-        grace_us: between asking an attempt to end and giving it up.
-    """
-
-    slots: int
-    attempt_timeout_us: int | None = None
-    grace_us: int = 5_000_000
 
 
 class Planner:
@@ -67,12 +40,8 @@ class Planner:
 
     def __init__(self, *, limits: Limits, sources: Sources) -> None:
         """Plan within ``limits``."""
-        self._limits = limits
-        self._sources = sources
+        self._schedule = Schedule(limits=limits, sources=sources)
         self._executions: dict[str, ExecutionState] = {}
-        self._slots = Slots(limits.slots)
-        self._timers = Timers()
-        self._is_closing = False
         self._unsaved: dict[str, ExecutionState] = {}
 
     def step(self, event: Event, now: Now) -> list[Effect]:
@@ -105,7 +74,7 @@ class Planner:
 
     def start_nothing_more(self) -> None:
         """Let what runs end and start no further attempt; what is ready stays stored as ready."""
-        self._is_closing = True
+        self._schedule.close()
 
     def forget(self, execution_id: str) -> ExecutionState | None:
         """Drop an execution that is no longer this runner's."""
@@ -115,7 +84,7 @@ class Planner:
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
-        return self._timers.next_due_us
+        return self._schedule.next_due_us
 
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""
@@ -143,7 +112,7 @@ class Planner:
         execution.record("execution_submitted", now.utc_us)
         execution.move(ExecutionStatus.RUNNING)
         execution.started_at_us = now.utc_us
-        self._limit_execution(execution, now)
+        self._schedule.limit(execution, now)
         ready = decide.grow(execution, execution.topology, now.utc_us)
         return self._advance(execution, ready, now)
 
@@ -151,7 +120,7 @@ class Planner:
         execution = restored(event.stored)
         self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
-        self._limit_execution(execution, now)
+        self._schedule.limit(execution, now)
         ready = decide.restore(execution)
         for task in execution.tasks:
             if task.token is not None:
@@ -163,7 +132,7 @@ class Planner:
         self._unsaved[execution.id] = execution
 
     def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
-        self._slots.give_back(event.token)
+        self._schedule.give_back(event.token)
         execution = self._executions.get(event.execution_id)
         task = None if execution is None else execution.tasks[event.task_number]
         if execution is None or task is None or task.token != event.token:
@@ -179,10 +148,10 @@ class Planner:
         self, execution: ExecutionState, task: TaskState, failure: TaskFailure, now: Now
     ) -> list[Effect]:
         attempt = task.attempt
-        jitter = self._sources.jitter()
+        jitter = self._schedule.jitter()
         ready, delay_us = decide.fail(execution, task, failure, jitter, now.utc_us)
         if delay_us is not None:
-            self._retry_at(execution, task, now.monotonic_us + delay_us)
+            self._schedule.retry_after(execution, task, delay_us, now)
         effects: list[Effect] = [
             self._settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
         ]
@@ -238,12 +207,7 @@ class Planner:
         effects: list[Effect] = []
         for task in decide.stop(execution, reason, now.utc_us):
             effects += self._ask_to_end(execution, task, is_kill=False)
-            self._timers.arm(
-                Alarm.GRACE,
-                now.monotonic_us + self._limits.grace_us,
-                execution.id,
-                task=task,
-            )
+            self._schedule.give_grace(execution, task, now)
         return effects
 
     @staticmethod
@@ -257,7 +221,7 @@ class Planner:
 
     def _wake(self, now: Now) -> list[Effect]:
         effects: list[Effect] = []
-        for timer in self._timers.take_due(now.monotonic_us):
+        for timer in self._schedule.take_due(now):
             execution = self._executions.get(timer.execution_id)
             if execution is not None:
                 effects += self._ring(timer, execution, now)
@@ -273,7 +237,7 @@ class Planner:
         if timer.alarm is Alarm.RETRY:
             if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
                 task.due_at_us = None  # over, whatever the wall clock says
-                self._enqueue(execution, task)
+                self._schedule.enqueue(execution, task)
             return []
         if task.token != timer.token:
             return []
@@ -285,7 +249,7 @@ class Planner:
         return killed + self._fail(execution, task, self._timeout_of(execution, task), now)
 
     def _timeout_of(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
-        limit_us = self._attempt_limit_us(execution, task) or 0
+        limit_us = self._schedule.attempt_limit_us(execution, task) or 0
         return TaskFailure(
             error_type="TaskTimeout",
             message=f"the attempt did not end within {limit_us / 1_000_000:g} s",
@@ -293,28 +257,10 @@ class Planner:
             is_transient=True,
         )
 
-    def _attempt_limit_us(self, execution: ExecutionState, task: TaskState) -> int | None:
-        own_ms = execution.topology.tasks[task.number].timeout_ms
-        return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
-
-    def _retry_at(self, execution: ExecutionState, task: TaskState, due_us: int) -> None:
-        self._timers.arm(Alarm.RETRY, due_us, execution.id, task=task)
-
-    def _limit_execution(self, execution: ExecutionState, now: Now) -> None:
-        limit_ms = execution.topology.workflow.timeout_ms
-        if limit_ms is not None and execution.started_at_us is not None:
-            spent_us = max(0, now.utc_us - execution.started_at_us)
-            due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
-            self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
-
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         self._unsaved[execution.id] = execution
         for task in ready:
-            wait_us = 0 if task.due_at_us is None else task.due_at_us - now.utc_us
-            if task.sub_status is SubStatus.RETRYING and wait_us > 0:
-                self._retry_at(execution, task, now.monotonic_us + wait_us)
-            else:
-                self._enqueue(execution, task)
+            self._schedule.enqueue_when_due(execution, task, now)
         effects: list[Effect] = self._fill_slots(now)
         for task in ready:
             if task.status is TaskStatus.NOT_STARTED:
@@ -324,38 +270,8 @@ class Planner:
             effects.append(ExecutionEnded(execution=execution))
         return effects
 
-    def _enqueue(self, execution: ExecutionState, task: TaskState) -> None:
-        priority = execution.identity.priority
-        age_us = execution.created_at_us
-        self._slots.wait(execution.id, task.number, priority=priority, age_us=age_us)
-
     def _fill_slots(self, now: Now) -> list[Effect]:
-        effects: list[Effect] = []
-        while not self._is_closing and (place := self._slots.next_in_turn()) is not None:
-            execution = self._executions.get(place.execution_id)
-            if execution is not None and execution.status is ExecutionStatus.RUNNING:
-                task = execution.tasks[place.task_number]
-                if task.is_startable(now.utc_us):
-                    effects.append(self._start(execution, task, now))
-        return effects
-
-    def _start(self, execution: ExecutionState, task: TaskState, now: Now) -> StartAttempt:
-        token = self._sources.new_token()
-        decide.start(execution, task, token, now.utc_us)
-        self._slots.take(token)
-        self._unsaved[execution.id] = execution
-        limit_us = self._attempt_limit_us(execution, task)
-        if limit_us is not None:
-            self._timers.arm(
-                Alarm.ATTEMPT_TIMEOUT,
-                now.monotonic_us + limit_us,
-                execution.id,
-                task=task,
-            )
-        return StartAttempt(
-            execution=execution,
-            task_number=task.number,
-            attempt=task.attempt,
-            token=token,
-            texts=texts_of(execution.view(task.number)),
-        )
+        started = list(self._schedule.start_next(self._executions, now))
+        for start in started:
+            self._unsaved[start.execution.id] = start.execution
+        return list(started)

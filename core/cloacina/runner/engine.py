@@ -18,7 +18,8 @@ from cloacina.kernel.requests import Ask, Await, LookAround, Submission
 from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Limits, Planner, Sources
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership

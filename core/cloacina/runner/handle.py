@@ -15,6 +15,7 @@ class Controls(Protocol):
 
     def execution(self, execution_id: str) -> WorkflowResult:
         """Return the execution as it stands now."""
+        ...
 
     def cancel(self, execution_id: str) -> None:
         """End it."""
