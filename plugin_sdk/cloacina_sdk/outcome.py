@@ -14,6 +14,7 @@ from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.signals import Fatal, Retry
 
 TEXT_LIMIT_BYTES = 16 * 1024
+NAME_LIMIT_BYTES = 500
 
 _TRANSIENT_NUMBERS = frozenset(
     number
@@ -98,9 +99,10 @@ def _hint(returned: object) -> str:
 
 
 def _type_name(kind: type[BaseException]) -> str:
-    return (
-        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    if kind.__module__ == "builtins":
+        return kind.__name__
+    name = f"{kind.__module__}.{kind.__qualname__}"  # the task's own class may have odd ones
+    return _printable(name)[:NAME_LIMIT_BYTES].decode("utf-8", "ignore")
 
 
 def _message_of(error: BaseException) -> str:

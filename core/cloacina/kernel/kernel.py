@@ -15,6 +15,7 @@ from typing import Any
 
 from cloacina.errors import (
     EngineError,
+    EngineThreadError,
     KernelFailedError,
     OwnershipLostError,
     RunnerClosedError,
@@ -99,8 +100,10 @@ class Kernel:
         Raises:
             RunnerClosedError: for a submission or wait after the kernel was told to stop.
             KernelFailedError: likewise, after it failed.
+            EngineThreadError: likewise, on the kernel's own thread.
         """
         if isinstance(message, Submission | Await | Ask):
+            self._refuse_own_thread()
             with self._gate:  # no submission may slip in behind the last look at the inbox
                 if self._failure is not None:
                     raise self._failure
@@ -112,11 +115,16 @@ class Kernel:
 
     def stop(self, give_up_after_s: float) -> None:
         """Let attempts that run end for at most that long, release what is owned, and end."""
+        self._refuse_own_thread()
         with self._gate:
             self._is_closed = True
         until = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
         self._inbox.put(Stop(until))
         self._thread.join()
+
+    def _refuse_own_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise EngineThreadError
 
     def _run(self) -> None:
         try:
@@ -149,9 +157,9 @@ class Kernel:
             answer = self._unanswered.pop(0)
             error = gone.get(answer.execution_id)
             if error is None:
-                answer.future.set_result(answer.value)
+                _tell([answer.future], answer.value)
             else:
-                answer.future.set_exception(error)
+                _refuse([answer.future], error)
         self._carry_out([effect for effect in effects if effect.execution.id not in gone])
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
@@ -273,8 +281,7 @@ class Kernel:
     def _end(self, execution: ExecutionState) -> None:
         self._observer.execution_ended(execution)
         self.dispatcher.variables.pop(execution.id, None)
-        for waiter in self._waiting.pop(execution.id, ()):
-            waiter.set_result(execution)
+        _tell(self._waiting.pop(execution.id, ()), execution)
 
     def _look_for_ends(self, execution_ids: Sequence[str]) -> None:
         """Tell those who wait for executions that other runners have, if they ended."""
@@ -287,8 +294,7 @@ class Kernel:
                 _refuse(self._waiting.pop(execution_id), error)
                 continue
             if stored is not None:
-                for waiter in self._waiting.pop(execution_id):
-                    waiter.set_result(restored(stored))
+                _tell(self._waiting.pop(execution_id), restored(stored))
 
     def _drop(self, execution: ExecutionState, error: EngineError) -> None:
         self._planner.forget(execution.id)
@@ -313,7 +319,13 @@ class Kernel:
         self._waiting.clear()
 
 
+def _tell(waiters: Iterable[Future[Any]], value: object) -> None:
+    for waiter in waiters:
+        if waiter.set_running_or_notify_cancel():  # whoever waited may have gone
+            waiter.set_result(value)
+
+
 def _refuse(waiters: Iterable[Future[Any]], error: EngineError) -> None:
     for waiter in waiters:
-        if not waiter.done():
+        if not waiter.done() and waiter.set_running_or_notify_cancel():
             waiter.set_exception(error)

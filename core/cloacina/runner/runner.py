@@ -13,6 +13,7 @@ from typing import Self
 
 from cloacina.errors import (
     ForkedRunnerError,
+    InvalidConfigError,
     PackageInUseError,
     RunnerClosedError,
     RunningLoopError,
@@ -39,6 +40,7 @@ from cloacina_sdk.json_text import JsonValue
 
 ContextLike = Context | Mapping[str, JsonValue] | None
 
+_MOST_URGENT = 1_000_000
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
@@ -145,12 +147,13 @@ class DefaultRunner:
         Args:
             workflow: a name, or ``package::workflow`` where several packages offer the name.
             context: the input; a plain mapping will do.
-            priority: higher starts first when slots are short.
+            priority: higher starts first when slots are short; from -1,000,000 to 1,000,000.
 
         Raises:
             UnknownWorkflowError: naming the nearest names.
             AmbiguousWorkflowError: if several packages offer the name.
             InvalidContextValueError: if the context holds what JSON cannot.
+            InvalidConfigError: if the priority is out of range.
             RunnerClosedError: after ``shutdown``.
         """
         submission, handle = self._submission(workflow, context, priority)
@@ -282,6 +285,9 @@ class DefaultRunner:
     def _submission(
         self, workflow: str, context: ContextLike, priority: int
     ) -> tuple[Submission, ExecutionHandle]:
+        if type(priority) is not int or not -_MOST_URGENT <= priority <= _MOST_URGENT:
+            allowed = f"a whole number from {-_MOST_URGENT:,} to {_MOST_URGENT:,}"
+            raise InvalidConfigError("priority", priority, allowed)
         found = self.runtime.resolve(workflow)
         given = context if isinstance(context, Context) else Context(dict(context or {}))
         execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
