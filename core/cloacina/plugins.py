@@ -1,8 +1,14 @@
 """Plugins of a runner: objects whose ``hookimpl`` methods observe it or offer workflows."""
 
+import logging
+from collections.abc import Callable
+from typing import Any
+
 import pluggy
 
 from cloacina_sdk.hooks import PROJECT, CloacinaHooks, Registrar
+
+_LOG = logging.getLogger("cloacina")
 
 
 def new_plugin_manager() -> pluggy.PluginManager:
@@ -28,3 +34,19 @@ def register_plugin(
     except BaseException:
         plugins.unregister(plugin)
         raise
+
+
+def notify(
+    plugins: pluggy.PluginManager, hook: str, arguments: Callable[[], dict[str, Any]]
+) -> None:
+    """Call every implementation of an observing hook; a faulty one is logged and left aside.
+
+    ``arguments`` is called only if there is an implementation.
+    """
+    caller: pluggy.HookCaller = getattr(plugins.hook, hook)
+    for implementation in caller.get_hookimpls():
+        try:
+            values = arguments()
+            implementation.function(*(values[name] for name in implementation.argnames))
+        except Exception:  # noqa: BLE001 - a plugin's fault must not stop the engine
+            _LOG.exception("hook %s of plugin %s failed", hook, implementation.plugin_name)

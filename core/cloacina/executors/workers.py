@@ -88,6 +88,7 @@ class _Pool:
         self._running: dict[str, WorkerProcess] = {}
         self._queued: set[str] = set()
         self._killed: set[str] = set()
+        self._is_closing = False
 
     def put(self, attempt: Attempt, report: Report) -> None:
         with self._lock:
@@ -110,6 +111,8 @@ class _Pool:
             worker.interrupt()
 
     def close(self, timeout_s: float) -> None:
+        """Let attempts that run end within ``timeout_s``; those in the queue do not begin."""
+        self._is_closing = True
         for _ in self._threads:
             self._work.put(None)
         deadline = time.monotonic() + timeout_s
@@ -129,8 +132,8 @@ class _Pool:
         while (work := self._work.get()) is not None:
             attempt, report = work
             try:
-                worker = self._usable(worker)
-                result = self._attempt(worker, attempt)
+                worker = worker if self._is_closing else self._usable(worker)
+                result = _NOT_BEGUN if worker is None else self._attempt(worker, attempt)
             except Exception as error:  # noqa: BLE001 - whatever a package does ends its own attempt only
                 result = failure_of(error)
             with self._lock:
@@ -161,8 +164,8 @@ class _Pool:
     def _attempt(self, worker: WorkerProcess, attempt: Attempt) -> Result:
         with self._lock:
             self._queued.discard(attempt.token)
-            if attempt.token in self._killed:
-                self._killed.remove(attempt.token)
+            if self._is_closing or attempt.token in self._killed:
+                self._killed.discard(attempt.token)
                 return _NOT_BEGUN
             self._running[attempt.token] = worker
         return self._run(worker, attempt)

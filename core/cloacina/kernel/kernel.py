@@ -137,6 +137,8 @@ class Kernel:
         finally:
             self._dismiss(self._failure or RunnerClosedError())
             self._writer.close()
+            if self._failure is not None:
+                self._neighbours.leave()  # so that others take over what this one cannot plan
 
     def _is_finished(self) -> bool:
         if self._stop is None:
@@ -235,8 +237,10 @@ class Kernel:
             return ()
         try:
             return self._neighbours.take_over()
-        except EngineError:
-            _LOG.exception("could not look for executions to take over; the next change retries")
+        except StoreUnavailableError as error:
+            _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
+            self._clock.pause(_FIRST_PAUSE_S)
+            self._inbox.put(LookAround())
             return ()
 
     def _commit(self) -> dict[str, EngineError]:
@@ -255,15 +259,16 @@ class Kernel:
         return gone
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
+        """Write until the database has taken or refused everything; nothing is lost meanwhile."""
+        written = self._writer.commit(unsaved)
         pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                return self._writer.commit(unsaved)
-            except StoreUnavailableError as error:
-                # nothing is lost: the same changes are written as soon as the database takes them
-                _LOG.warning("%s; trying again in %g s", error, pause_s)
-                self._clock.pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        while written.postponed:
+            _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
+            self._clock.pause(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            left, written.postponed = written.postponed, []
+            written.add(self._writer.commit(left))
+        return written
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

@@ -1,10 +1,12 @@
 """The other runners on a SQLite file: join them, take over from the dead, tell the living."""
 
+import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 
+from cloacina.errors import StoreUnavailableError
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.ownership.presence import Presence, remains_of
 from cloacina.ownership.watch import Watch
@@ -12,6 +14,7 @@ from cloacina.planner.events import StoredExecution
 from cloacina.store import commands, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 
+_LOG = logging.getLogger("cloacina")
 Accepts = Callable[[ownership.Unowned], bool]
 
 
@@ -27,6 +30,8 @@ class Neighbours:
     ) -> None:
         """Claim only what ``accepts`` says yes to; ``clock_us`` reads the wall clock."""
         self._clock_us = clock_us
+        self._leaving = threading.Lock()
+        self._has_left = False
         self._database = database
         self._runner_id = runner_id
         self._accepts = accepts
@@ -62,7 +67,16 @@ class Neighbours:
             for remains in dead:
                 remains.leave()
         with self._database.engine.connect() as connection:
-            return list(map(partial(reader.load, connection), claimed))
+            loaded = [self._load(connection, execution_id) for execution_id in claimed]
+        return [stored for stored in loaded if stored is not None]
+
+    @staticmethod
+    def _load(connection: reader.Connection, execution_id: str) -> StoredExecution | None:
+        try:
+            return reader.load(connection, execution_id)
+        except ValueError as error:  # one damaged row must not keep the others from going on
+            _LOG.error("execution %s cannot be read: %s", execution_id, error)
+            return None
 
     def finished(self, execution_id: str) -> StoredExecution | None:
         """Return an execution if it has ended, whoever ran it.
@@ -105,9 +119,19 @@ class Neighbours:
         self._watch.tell_of_ends()
 
     def leave(self) -> None:
-        """Leave what is still owned for the others, and go."""
-        with self._database.write() as connection:
-            ownership.release(connection, [self._runner_id])
+        """Leave what is still owned for the others, and go. Calling it again does nothing.
+
+        A database that cannot be written is left all the same: the lock that is let go says enough.
+        """
+        with self._leaving:
+            if self._has_left:
+                return
+            self._has_left = True
+        try:
+            with self._database.write() as connection:
+                ownership.release(connection, [self._runner_id])
+        except StoreUnavailableError as error:
+            _LOG.warning("%s; what this runner had is taken over by the next one", error)
         if self._watch is not None:
             self._watch.ring_all()
             self._watch.close()

@@ -20,6 +20,9 @@ from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 
+Connection = sa.Connection
+"""For callers that pass one on and need not know whose it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionSummary:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.dialects import sqlite
 
-from cloacina.errors import RejectedWriteError, StoreUnavailableError
+from cloacina.errors import RejectedWriteError
 from cloacina.planner.execution import ExecutionState
 from cloacina.store import rows, statements
 from cloacina.store.sqlite import SqliteDatabase
@@ -49,6 +49,23 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    postponed: list[ExecutionState] = field(default_factory=list)
+    """Not written; the same write may succeed later."""
+    obstacle: str = ""
+    """Why something was postponed."""
+
+    def postpone(self, executions: Sequence[ExecutionState], error: Exception) -> None:
+        """Note that ``executions`` have to be written later."""
+        self.postponed.extend(executions)
+        self.obstacle = f"the database could not be written: {error}"
+
+    def add(self, part: "Written") -> None:
+        """Add how a part of the batch went."""
+        self.saved += part.saved
+        self.lost += part.lost
+        self.rejected += part.rejected
+        self.postponed += part.postponed
+        self.obstacle = part.obstacle or self.obstacle
 
 
 class _MissedError(Exception):
@@ -70,31 +87,20 @@ class SqliteWriter:
         self._connection.close()
 
     def commit(self, executions: Sequence[ExecutionState]) -> Written:
-        """Write everything unsaved of ``executions``.
-
-        Raises:
-            StoreUnavailableError: nothing was written and the same call may succeed later.
-        """
+        """Write everything unsaved of ``executions``, as far as the database takes it now."""
         written = Written()
         try:
             self._write(executions)
             written.saved.extend(executions)
         except (_MissedError, sqlite3.DatabaseError) as error:
             if _is_passing(error):
-                raise StoreUnavailableError(
-                    f"the database could not be written: {error}"
-                ) from error
-            if len(executions) == 1:
+                written.postpone(executions, error)
+            elif len(executions) == 1:
                 self._blame(executions[0], error, written)
             else:
-                for half in (
-                    executions[: len(executions) // 2],
-                    executions[len(executions) // 2 :],
-                ):
-                    part = self.commit(half)
-                    written.saved += part.saved
-                    written.lost += part.lost
-                    written.rejected += part.rejected
+                half = len(executions) // 2
+                written.add(self.commit(executions[:half]))
+                written.add(self.commit(executions[half:]))
         return written
 
     @contextmanager
