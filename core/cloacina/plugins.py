@@ -24,16 +24,26 @@ def register_plugin(
     """Register ``plugin`` and take the workflows that it offers; on an error, neither.
 
     Raises:
-        ValueError: if it, or another of that name, is registered already.
+        ValueError: if it, or another of that name, is registered already, or if it wraps hooks:
+            hooks observe, and there is nothing to wrap.
     """
     plugins.register(plugin, name=name)
     try:
+        _refuse_wrappers(plugins, plugin)
         # only this plugin is asked: the others handed theirs over when they came
         others = [other for other in plugins.get_plugins() if other is not plugin]
         plugins.subset_hook_caller("cloacina_register_tasks", others)(registrar=registrar)
     except BaseException:
         plugins.unregister(plugin)
         raise
+
+
+def _refuse_wrappers(plugins: pluggy.PluginManager, plugin: object) -> None:
+    for caller in plugins.get_hookcallers(plugin) or ():
+        for implementation in caller.get_hookimpls():
+            is_wrapper = implementation.wrapper or implementation.hookwrapper
+            if implementation.plugin is plugin and is_wrapper:
+                raise ValueError(f"{caller.name} cannot be wrapped; implement it without wrapper=")
 
 
 def notify(
@@ -48,5 +58,5 @@ def notify(
         try:
             values = arguments()
             implementation.function(*(values[name] for name in implementation.argnames))
-        except Exception:  # noqa: BLE001 - a plugin's fault must not stop the engine
+        except BaseException:  # noqa: BLE001 - nothing that a plugin raises may stop the engine
             _LOG.exception("hook %s of plugin %s failed", hook, implementation.plugin_name)

@@ -13,14 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
-from cloacina.errors import KernelFailedError, RejectedWriteError
+from cloacina import (
+    Context,
+    DefaultRunner,
+    DefaultRunnerConfig,
+    Runtime,
+    WorkflowBuilder,
+    task,
+)
+from cloacina.errors import KernelFailedError, RejectedWriteError, RunnerClosedError
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.store import sqlite
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import SqliteWriter
 from cloacina_sdk.collect import collecting
+from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from engine.graphs import World
 from engine.test_planner import CHAIN
 
@@ -297,3 +306,69 @@ with runner._require_engine().database.turn():
             assert runner.executions() == []
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+def test_a_runner_can_be_shut_down_while_somebody_else_holds_the_database(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+    config = DefaultRunnerConfig(shutdown_timeout_seconds=0.1)
+    runner = DefaultRunner(tmp_path / "c.db", runtime=runtime, config=config)
+    runner.execute("echo", {"n": 0})
+    with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        submitting = threading.Thread(target=lambda: refused(runner))
+        submitting.start()
+        closing_down = threading.Thread(target=runner.shutdown)
+        closing_down.start()
+        closing_down.join(60)
+        assert not closing_down.is_alive()
+        submitting.join(10)
+        other.execute("ROLLBACK")
+    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
+        assert second.execute("echo", {"n": 1}).status == "Completed"
+
+
+def refused(runner: DefaultRunner) -> None:
+    with pytest.raises(RunnerClosedError):
+        runner.submit("echo", {"n": 1})
+
+
+def test_a_task_may_shut_its_own_runner_down(runtime: Runtime, tmp_path: Path) -> None:
+    done = threading.Event()
+    with collecting(runtime.collection), WorkflowBuilder("closes"):
+
+        @task(retry_attempts=1)
+        def closes(_context: Context) -> None:
+            opened.shutdown()
+            done.set()
+
+    config = DefaultRunnerConfig(shutdown_timeout_seconds=0.1)
+    opened = DefaultRunner(tmp_path / "c.db", runtime=runtime, config=config)
+    handle = opened.submit("closes")
+    assert done.wait(20)
+    with pytest.raises(RunnerClosedError):
+        handle.wait(10)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.db"]
+
+
+def test_a_hook_that_tries_to_end_the_process_is_left_aside(runner: DefaultRunner) -> None:
+    class Quits:
+        @hookimpl
+        def cloacina_execution_finished(self, execution: ExecutionInfo) -> None:
+            raise SystemExit(3)
+
+    runner.add_plugin(Quits())
+    assert runner.execute("echo", {"n": 1}).status == "Completed"
+    assert runner.execute("echo", {"n": 2}).status == "Completed"
+
+
+def test_a_plugin_that_wraps_a_hook_is_refused(runner: DefaultRunner) -> None:
+    class Wraps:
+        @hookimpl(wrapper=True)
+        def cloacina_execution_finished(self, execution: ExecutionInfo) -> Iterator[None]:
+            yield
+
+    with pytest.raises(ValueError, match="cannot be wrapped"):
+        runner.add_plugin(Wraps())
+    assert runner.execute("echo", {"n": 1}).status == "Completed"

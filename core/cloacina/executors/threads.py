@@ -42,7 +42,8 @@ class ThreadExecutor:
             self._attempts.put(None)
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread is not threading.current_thread():  # a body may close its own runner
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while (work := self._attempts.get()) is not None:

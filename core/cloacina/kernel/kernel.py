@@ -84,6 +84,8 @@ class Kernel:
         self._obeyed: list[str] = []
         """Commands whose effect is to be committed in this turn."""
         self._stop: Stop | None = None
+        self._must_end_at_us: int | None = None
+        """Like ``_stop``, for when the inbox is not looked at because the database is busy."""
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -118,8 +120,8 @@ class Kernel:
         self._refuse_own_thread()
         with self._gate:
             self._is_closed = True
-        until = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
-        self._inbox.put(Stop(until))
+        self._must_end_at_us = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
+        self._inbox.put(Stop(self._must_end_at_us))
         self._thread.join()
 
     def _refuse_own_thread(self) -> None:
@@ -253,22 +255,31 @@ class Kernel:
             self._planner.saved(execution)
         gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
         gone |= {execution.id: error for execution, error in written.rejected}
-        for execution in (*written.lost, *(execution for execution, _ in written.rejected)):
+        gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
+        refused = (execution for execution, _ in written.rejected)
+        for execution in (*written.lost, *refused, *written.postponed):
             _LOG.error("%s", gone[execution.id])
             self._drop(execution, gone[execution.id])
         return gone
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
-        """Write until the database has taken or refused everything; nothing is lost meanwhile."""
+        """Write until the database has taken or refused everything; nothing is lost meanwhile.
+
+        Only a runner that has to end gives up: the next one goes on from the last commit.
+        """
         written = self._writer.commit(unsaved)
         pause_s = _FIRST_PAUSE_S
-        while written.postponed:
+        while written.postponed and not self._is_out_of_time():
             _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
             self._clock.pause(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             left, written.postponed = written.postponed, []
             written.add(self._writer.commit(left))
         return written
+
+    def _is_out_of_time(self) -> bool:
+        end_us = self._must_end_at_us
+        return end_us is not None and self._clock.now().monotonic_us >= end_us
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
