@@ -44,7 +44,7 @@ def open_commands(connection: sa.Connection) -> list[Command]:
         .where(columns.answered_at.is_(None))
         .order_by(columns.id)
     )
-    rows = connection.execute(query).mappings()
+    rows = connection.execute(query).mappings().all()
     return [
         Command(id=row["id"], execution_id=row["execution_id"], wish=Wish(row["wish"]))
         for row in rows

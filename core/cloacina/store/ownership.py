@@ -46,7 +46,7 @@ def register(
 
 def runner_ids(connection: sa.Connection) -> list[str]:
     """Return every runner that registered and was neither released nor found dead."""
-    return list(connection.execute(sa.select(RUNNERS.c.id)).scalars())
+    return list(connection.execute(sa.select(RUNNERS.c.id)).scalars().all())
 
 
 def release(connection: sa.Connection, gone: Iterable[str]) -> None:
@@ -83,7 +83,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
         .where(columns.owner.is_(None), _UNFINISHED)
         .order_by(columns.id)
     )
-    found = (_unowned(**row) for row in connection.execute(query).mappings())
+    found = (_unowned(**row) for row in connection.execute(query).mappings().all())
     return [execution for execution in found if execution is not None]
 
 

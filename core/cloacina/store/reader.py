@@ -1,4 +1,8 @@
-"""Read executions back, each as the planner would know it."""
+"""Read executions back, each as the planner would know it.
+
+Every answer is fetched whole before any of it is parsed: a cursor that is left half read keeps its
+connection on an old view of the database, and the pool would hand that to the next reader.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +112,7 @@ def summaries(
         query = query.where(columns.status == status)
     if workflow is not None:
         query = query.where(columns.workflow == workflow)
-    return [ExecutionSummary(**row) for row in connection.execute(query).mappings()]
+    return [ExecutionSummary(**row) for row in connection.execute(query).mappings().all()]
 
 
 def count_unfinished(connection: sa.Connection, package_digest: str) -> int:
@@ -133,7 +137,7 @@ def _tasks(connection: sa.Connection, execution_id: str) -> tuple[StoredTask, ..
         .where(TASKS.c.execution_id == execution_id)
         .order_by(TASKS.c.number)
     )
-    return tuple(_task(row) for row in connection.execute(query).mappings())
+    return tuple(_task(row) for row in connection.execute(query).mappings().all())
 
 
 def _task(row: sa.RowMapping) -> StoredTask:
