@@ -84,6 +84,8 @@ def test_a_row_that_the_database_refuses_is_traced_to_its_execution(
 def test_an_engine_that_fails_tells_everybody_who_waits(
     runner: DefaultRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    runner.execute("echo", {"n": 0})  # it is idle now: the submission itself meets the fault
+
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 

@@ -8,7 +8,7 @@ sleeps until a message comes or the planner's next timer is due, and an idle one
 import logging
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -55,6 +55,7 @@ class Kernel:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._waiting: dict[str, list[Future[ExecutionState]]] = {}
+        self._begun: list[Submission] = []
         self._stop: Stop | None = None
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
@@ -112,11 +113,10 @@ class Kernel:
 
     def _turn(self) -> None:
         effects: list[Effect] = []
-        begun: list[Submission] = []
         for message in self._messages():
             match message:
                 case Submission():
-                    begun.append(message)
+                    self._begun.append(message)
                     execution_id = message.event.identity.execution_id
                     self._waiting[execution_id] = [message.ended]
                     self.dispatcher.variables[execution_id] = message.variables
@@ -135,12 +135,7 @@ class Kernel:
                 case _:
                     effects += self._step(message)
         gone = self._commit()
-        for submission in begun:
-            error = gone.get(submission.event.identity.execution_id)
-            if error is None:
-                submission.accepted.set_result(None)
-            else:
-                submission.accepted.set_exception(error)
+        self._answer(gone)
         self._carry_out([effect for effect in effects if effect.execution.id not in gone])
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
@@ -202,6 +197,15 @@ class Kernel:
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
+    def _answer(self, gone: Mapping[str, EngineError]) -> None:
+        for submission in self._begun:
+            error = gone.get(submission.event.identity.execution_id)
+            if error is None:
+                submission.accepted.set_result(None)
+            else:
+                submission.accepted.set_exception(error)
+        self._begun.clear()
+
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
@@ -243,7 +247,7 @@ class Kernel:
         with self._gate:
             self._is_closed = True
             left = [self._inbox.get() for _ in range(self._inbox.qsize())]
-        for message in left:
+        for message in (*self._begun, *left):
             if isinstance(message, Submission):
                 _refuse([message.accepted, message.ended], error)
             elif isinstance(message, Await):
