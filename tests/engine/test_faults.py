@@ -15,6 +15,8 @@ import pytest
 from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
 from cloacina.errors import KernelFailedError, RejectedWriteError
 from cloacina.planner.planner import Planner
+from cloacina.store.sqlite_link import SqliteLink
+from cloacina.store.writer import GroupWriter
 from cloacina_sdk.collect import collecting
 
 
@@ -36,6 +38,13 @@ def runner(runtime: Runtime, tmp_path: Path) -> Iterator[DefaultRunner]:
         yield opened
 
 
+def writing_connection(runner: DefaultRunner) -> sqlite3.Connection:
+    writer = runner._require_engine()._kernel._writer
+    assert isinstance(writer, GroupWriter)
+    assert isinstance(writer._link, SqliteLink)
+    return writer._link._connection
+
+
 def test_a_database_that_somebody_else_holds_is_waited_for(
     runner: DefaultRunner,
     tmp_path: Path,
@@ -43,7 +52,7 @@ def test_a_database_that_somebody_else_holds_is_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     runner.execute("echo", {"n": 0})
-    runner._require_engine()._kernel._writer._connection.execute("PRAGMA busy_timeout=10")
+    writing_connection(runner).execute("PRAGMA busy_timeout=10")
     refused = threading.Event()
 
     class Heard(logging.Handler):
@@ -72,8 +81,7 @@ def test_a_database_that_somebody_else_holds_is_waited_for(
 def test_a_row_that_the_database_refuses_is_traced_to_its_execution(
     runner: DefaultRunner,
 ) -> None:
-    connection = runner._require_engine()._kernel._writer._connection
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+    writing_connection(runner).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
     small = [runner.submit("echo", {"n": n}) for n in range(5)]
     with pytest.raises(RejectedWriteError, match="too big"):
         runner.submit("echo", {"n": "x" * 60_000})
@@ -161,3 +169,22 @@ print({result.status for result in results})
         query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
         assert database.execute(query).fetchone() == (320,)
     assert os.listdir(tmp_path) == ["c.db"]  # noqa: PTH208 - names are what is compared
+
+
+def test_what_an_exception_says_is_stored_even_if_it_is_no_text(
+    runner: DefaultRunner, runtime: Runtime
+) -> None:
+    with collecting(runtime.collection), WorkflowBuilder("odd"):
+
+        @task(retry_attempts=1)
+        def odd(_context: Context) -> None:
+            raise ValueError("a\0b \ud800")
+
+    message = runner.execution(runner.submit("odd").wait(10).execution_id).error_message
+    assert message == "task 'odd' failed: ValueError: a\\x00b \\ud800"
+
+
+def test_a_number_that_the_database_has_no_room_for_is_refused(runner: DefaultRunner) -> None:
+    with pytest.raises(RejectedWriteError):
+        runner.submit("echo", {"n": 1}, priority=2**70)
+    assert runner.execute("echo", {"n": 1}).status == "Completed"

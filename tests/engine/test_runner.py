@@ -30,6 +30,7 @@ from cloacina.errors import (
     UnknownWorkflowError,
     WaitTimeoutError,
 )
+from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.errors import InvalidContextValueError
 
@@ -383,7 +384,9 @@ def test_a_private_database_leaves_nothing_behind(runtime: Runtime) -> None:
     a_noop("w")
     with DefaultRunner(":memory:", runtime=runtime) as runner:
         assert runner.execute("w").status == "Completed"
-        folder = runner._require_engine().database.path.parent
+        database = runner._require_engine().database
+        assert isinstance(database, SqliteDatabase)
+        folder = database.path.parent
         assert folder.is_dir()
     assert not folder.exists()
 

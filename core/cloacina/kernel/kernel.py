@@ -28,7 +28,7 @@ from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, Sta
 from cloacina.planner.events import AttemptEnded, Claimed, Event, StoredExecution, TimePassed
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
-from cloacina.store.writer import SqliteWriter, Written
+from cloacina.store.contract import Writer, Written
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -41,7 +41,7 @@ class Kernel:
         self,
         *,
         planner: Planner,
-        writer: SqliteWriter,
+        writer: Writer,
         neighbours: Neighbours,
         observer: Observer,
         clock: Clock,

@@ -1,4 +1,4 @@
-"""The parts of a running engine on one SQLite database, put together and taken apart in order."""
+"""The parts of a running engine on one database, put together and taken apart in order."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -14,15 +14,13 @@ from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Await, LookAround, Submission
-from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.opening import open_database
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
-from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import SqliteLocation
-from cloacina.store.writer import SqliteWriter
 
 
 class Engine:
@@ -41,14 +39,13 @@ class Engine:
         self.clock = Clock()
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
-        self.database = SqliteDatabase(location)
-        self._neighbours = Neighbours(self.database, runner_id, self._accepts)
+        self.database, self._neighbours = open_database(location, runner_id, self._accepts)
         self._kernel = Kernel(
             planner=Planner(
                 slots=config.max_concurrent_tasks,
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
-            writer=SqliteWriter(self.database, runner_id),
+            writer=self.database.open_writer(runner_id),
             neighbours=self._neighbours,
             observer=Observer(plugins),
             clock=self.clock,

@@ -118,7 +118,7 @@ class DefaultRunner:
             PackageInUseError: if executions of it are not finished; nothing was touched.
             PackageNotLoadedError: if it is not loaded.
         """
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             unfinished = reader.count_unfinished(connection, digest)
         if unfinished:
             raise PackageInUseError(digest, unfinished)
@@ -189,14 +189,14 @@ class DefaultRunner:
         Raises:
             ExecutionNotFoundError: if there is none with that id.
         """
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             return WorkflowResult(restored(reader.load(connection, execution_id)))
 
     def executions(
         self, *, status: str | None = None, workflow: str | None = None, limit: int = 50
     ) -> list[reader.ExecutionSummary]:
         """Return the newest executions, newest first."""
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
 
     def shutdown(self) -> None:
