@@ -6,6 +6,7 @@ sleeps until a message comes or the planner's next timer is due, and an idle one
 """
 
 import logging
+import math
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from cloacina.errors import (
     EngineError,
+    EvictedError,
     KernelFailedError,
     OwnershipLostError,
     RunnerClosedError,
@@ -57,6 +59,9 @@ class Kernel:
         self._waiting: dict[str, list[Future[ExecutionState]]] = {}
         self._begun: list[Submission] = []
         self._stop: Stop | None = None
+        self._give_up_at_us: float = math.inf
+        """When, on the monotonic clock, even a database that is away is waited for no longer."""
+        self._is_evicted = False
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -89,6 +94,7 @@ class Kernel:
         with self._gate:
             self._is_closed = True
         until = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
+        self._give_up_at_us = until
         self._inbox.put(Stop(until))
         self._thread.join()
 
@@ -167,6 +173,13 @@ class Kernel:
             return ()
         try:
             return self._neighbours.take_over()
+        except EvictedError as error:
+            _LOG.warning("%s", error)
+            self._is_evicted = True
+            return ()
+        except StoreUnavailableError as error:
+            _LOG.warning("could not look for executions to take over: %s", error)
+            return ()
         except EngineError:
             _LOG.exception("could not look for executions to take over; the next change retries")
             return ()
@@ -174,7 +187,7 @@ class Kernel:
     def _commit(self) -> dict[str, EngineError]:
         """Write what changed; return which executions are not ours to go on with, and why."""
         unsaved = self._planner.take_unsaved()
-        if not unsaved:
+        if not unsaved and not self._is_evicted:
             return {}
         written = self._write(unsaved)
         for execution in written.saved:
@@ -188,14 +201,30 @@ class Kernel:
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         pause_s = _FIRST_PAUSE_S
+        lost: Sequence[ExecutionState] = ()
         while True:
             try:
-                return self._writer.commit(unsaved)
+                if self._is_evicted:
+                    self._neighbours.join_again()
+                    self._is_evicted = False
+                    # what was stored is others' now, or nobody's; what is new can still be
+                    lost = self._planner.stored
+                    unsaved = [new for new in unsaved if new.stored_status is None]
+                    self._inbox.put(LookAround())
+                written = self._writer.commit(unsaved)
+            except EvictedError as error:
+                _LOG.warning("%s", error)
+                self._is_evicted = True
             except StoreUnavailableError as error:
                 # nothing is lost: the same changes are written as soon as the database takes them
                 _LOG.warning("%s; trying again in %g s", error, pause_s)
+                if self._clock.now().monotonic_us >= self._give_up_at_us:
+                    raise
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                written.lost.extend(lost)
+                return written
 
     def _answer(self, gone: Mapping[str, EngineError]) -> None:
         for submission in self._begun:
@@ -230,6 +259,9 @@ class Kernel:
                 continue
             try:
                 stored = self._neighbours.finished(execution_id)
+            except StoreUnavailableError as error:
+                _LOG.warning("could not look for the end of %s: %s", execution_id, error)
+                return  # the next look around asks again
             except EngineError as error:
                 _refuse(self._waiting.pop(execution_id), error)
                 continue

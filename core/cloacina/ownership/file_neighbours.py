@@ -24,14 +24,24 @@ class FileNeighbours:
         self._accepts = accepts
         self._presence = Presence(database.sidecar, runner_id)
         self._watch: Watch | None = None
+        self._at_us = 0
 
     def join(self, at_us: int, notice: Callable[[], None]) -> None:
         """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
+        self._at_us = at_us
+        self.join_again()
+        self._watch = Watch(self._presence, notice)
+
+    def join_again(self) -> None:
+        """Register; while a lock says that we live, nobody strikes us out."""
         with self._database.write() as connection:
             ownership.register(
-                connection, self._runner_id, socket.gethostname(), os.getpid(), at_us
+                connection,
+                self._runner_id,
+                self._at_us,
+                host=socket.gethostname(),
+                process_id=os.getpid(),
             )
-        self._watch = Watch(self._presence, notice)
 
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""

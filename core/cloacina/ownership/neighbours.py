@@ -15,10 +15,18 @@ class Neighbours(Protocol):
     def join(self, at_us: int, notice: Callable[[], None]) -> None:
         """Register with the others; ``notice`` is called, from any thread, when to look around."""
 
+    def join_again(self) -> None:
+        """Register anew after the others held this runner for dead; nothing is owned then.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+        """
+
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan.
 
         Raises:
+            EvictedError: the others hold this runner for dead; nothing is owned any more.
             EngineError: nothing was taken; the next look around tries again.
         """
         ...

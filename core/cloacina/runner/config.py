@@ -13,6 +13,10 @@ class DefaultRunnerConfig:
     Attributes:
         max_concurrent_tasks: how many attempts may run at once, 1 to 10,000.
         shutdown_timeout_seconds: how long ``shutdown`` waits for attempts that run, 0 to 86,400.
+        lease_seconds: on PostgreSQL, after what silence the others take over, 1 to 3,600.
+        heartbeat_seconds: on PostgreSQL, how often the lease is renewed, 0.1 to half the lease.
+        backstop_seconds: on PostgreSQL, how long a change whose notification was lost may go
+            unnoticed, 1 to 3,600.
 
     Raises:
         InvalidConfigError: for a value outside its range; it names the field and the range.
@@ -20,10 +24,16 @@ class DefaultRunnerConfig:
 
     max_concurrent_tasks: int = 4
     shutdown_timeout_seconds: float = 30.0
+    lease_seconds: float = 15.0
+    heartbeat_seconds: float = 5.0
+    backstop_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         self._check("max_concurrent_tasks", int, 1, 10_000)
         self._check("shutdown_timeout_seconds", (int, float), 0, 86_400)
+        self._check("lease_seconds", (int, float), 1, 3_600)
+        self._check("heartbeat_seconds", (int, float), 0.1, self.lease_seconds / 2)
+        self._check("backstop_seconds", (int, float), 1, 3_600)
 
     def _check(self, field: str, kind: type | tuple[type, ...], low: float, high: float) -> None:
         value: Any = getattr(self, field)

@@ -15,12 +15,13 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Await, LookAround, Submission
 from cloacina.ownership.opening import open_database
+from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
-from cloacina.store.url import SqliteLocation
+from cloacina.store.url import Location
 
 
 class Engine:
@@ -28,7 +29,7 @@ class Engine:
 
     def __init__(
         self,
-        location: SqliteLocation,
+        location: Location,
         config: DefaultRunnerConfig,
         runtime: Runtime,
         plugins: pluggy.PluginManager,
@@ -39,7 +40,9 @@ class Engine:
         self.clock = Clock()
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
-        self.database, self._neighbours = open_database(location, runner_id, self._accepts)
+        self.database, self._neighbours = open_database(
+            location, runner_id, self._accepts, _lease_times(config)
+        )
         self._kernel = Kernel(
             planner=Planner(
                 slots=config.max_concurrent_tasks,
@@ -91,3 +94,11 @@ class Engine:
 
     def _accepts(self, found: ownership.Unowned) -> bool:
         return self._runtime.can_serve(found.identity, found.topology)
+
+
+def _lease_times(config: DefaultRunnerConfig) -> LeaseTimes:
+    return LeaseTimes(
+        lease_s=config.lease_seconds,
+        heartbeat_s=config.heartbeat_seconds,
+        poll_s=config.backstop_seconds,
+    )

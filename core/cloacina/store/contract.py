@@ -28,6 +28,7 @@ class Writer(Protocol):
         """Write everything unsaved of ``executions``.
 
         Raises:
+            EvictedError: the other runners hold this one for dead; what it owned is theirs.
             StoreUnavailableError: the same call, with the same executions, may succeed later. What
                 was written already is known to the writer and is not written again.
         """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.store import rows
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
@@ -39,7 +39,6 @@ def _update(table: sa.Table, *fields: str) -> sa.Update:
     return sa.update(table).values({name: sa.bindparam(name) for name in fields})
 
 
-INSERT_GRAPH = sqlite.insert(GRAPHS).on_conflict_do_nothing()
 INSERT_EXECUTION = _insert(EXECUTIONS, rows.NewExecution)
 INSERT_TASK = sa.insert(TASKS).values(
     {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
@@ -94,6 +93,11 @@ class Compiled:
     order: tuple[int, ...] | None
     """The row's fields in the order of the marks; ``None`` if they are in that order already."""
 
+    @property
+    def query(self) -> bytes:
+        """The text, for a driver that asks for the bytes."""
+        return self.text.encode()
+
     @classmethod
     def of(
         cls,
@@ -135,8 +139,7 @@ class Step:
 
 
 _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
-    # in the order in which foreign keys allow them
-    ("graphs", INSERT_GRAPH, rows.GraphRow, False),
+    # in the order in which foreign keys allow them, after the graphs
     ("executions", INSERT_EXECUTION, rows.NewExecution, False),
     ("tasks", INSERT_TASK, rows.NewTask, False),
     ("task_moves", MOVE_TASK, rows.TaskMove, True),
@@ -147,13 +150,20 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
 )
 
 
+def _insert_graph(dialect: sa.Dialect) -> sa.Insert:
+    if dialect.name == "postgresql":
+        return postgresql.insert(GRAPHS).on_conflict_do_nothing()
+    return sqlite.insert(GRAPHS).on_conflict_do_nothing()
+
+
 def steps(dialect: sa.Dialect, schemas: Schemas | None = None) -> tuple[Step, ...]:
     """Return the statements of a commit, as ``dialect``'s driver takes them, in their order."""
+    graphs = ("graphs", _insert_graph(dialect), rows.GraphRow, False)
     return tuple(
         Step(
             kind=kind,
             compiled=Compiled.of(statement, dialect, _fields(row), schemas),
             must_hit=must_hit,
         )
-        for kind, statement, row, must_hit in _STEPS
+        for kind, statement, row, must_hit in (graphs, *_STEPS)
     )

