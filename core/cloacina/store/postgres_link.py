@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import PipelineStatus, TransactionStatus
 from sqlalchemy.dialects import postgresql
 
 from cloacina.errors import EvictedError, StoreUnavailableError
@@ -122,17 +123,26 @@ class PostgresLink:
                     cursor.executemany(step.compiled.query, step.compiled.arranged(given))
                     if step.must_hit:
                         counted.append((cursor, len(given)))
-            pipeline.sync()
-            if signed.rowcount != 1:
-                raise EvictedError(self._owner)
-            if dict(fenced.fetchall()) != batch.fences:
-                raise MissedError
+            try:
+                pipeline.sync()
+            except psycopg.Error:
+                self._check_ownership(batch, signed, fenced)  # the cause, if it was lost
+                raise
+            self._check_ownership(batch, signed, fenced)
             if any(cursor.rowcount != expected for cursor, expected in counted):
                 raise MissedError
             self._is_in_doubt = True
             connection.execute("COMMIT")
-            pipeline.sync()
-            self._is_in_doubt = False
+        self._is_in_doubt = False  # leaving the pipeline waited for the answer
+
+    def _check_ownership(
+        self, batch: Batch, signed: psycopg.Cursor[Any], fenced: psycopg.Cursor[Any]
+    ) -> None:
+        """Look at the answers that came: all of them, or those before the one that failed."""
+        if signed.rowcount == 0:
+            raise EvictedError(self._owner)
+        if fenced.rowcount >= 0 and dict(fenced.fetchall()) != batch.fences:
+            raise MissedError
 
     def _was_written(self, connection: psycopg.Connection, batch: Batch) -> bool:
         row: tuple[Any, ...] | None = connection.execute(self._last, (batch.owner,)).fetchone()
@@ -154,7 +164,8 @@ class PostgresLink:
             return True
         with suppress(psycopg.Error):
             connection.rollback()
-        if connection.closed:
-            self.close()
-            return True
-        return False
+        is_idle = connection.info.transaction_status is TransactionStatus.IDLE
+        if is_idle and connection.info.pipeline_status is PipelineStatus.OFF:
+            return False
+        self.close()  # broken, or between two states that only a new one leads out of
+        return True
