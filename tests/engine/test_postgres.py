@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from cloacina import Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
+from cloacina.errors import OwnershipLostError
 from cloacina.store import ownership
 from cloacina.store.postgres import PostgresDatabase
 from cloacina.store.url import PostgresLocation
@@ -48,6 +49,22 @@ def define_slow(by: str) -> tuple[threading.Event, threading.Event]:
             began.set()
             assert may_end.wait(20)
             context["by"] = by
+
+    return began, may_end
+
+
+def define_two() -> tuple[threading.Event, threading.Event]:
+    """Define a workflow of two tasks, the first of which says that it began and waits."""
+    began, may_end = threading.Event(), threading.Event()
+    with WorkflowBuilder("two"):
+
+        @task
+        def one(_context: Context) -> None:
+            began.set()
+            assert may_end.wait(10)
+
+        @task(dependencies=[one])
+        def two(_context: Context) -> None: ...
 
     return began, may_end
 
@@ -133,6 +150,27 @@ def test_a_runner_that_was_evicted_takes_back_what_nobody_else_took(
         assert runner.handle(handle.id).wait(10).status == "Completed"
         assert runner.execute("slow").status == "Completed"
     assert postgres.query(ATTEMPTS.format(handle.id)) == LOST_ONCE
+
+
+@pytest.mark.parametrize("is_evicted", [True, False])
+def test_a_commit_is_lost_as_a_whole_once_another_runner_owns_the_execution(
+    postgres: Where, runtime: Runtime, is_evicted: bool
+) -> None:
+    began, may_end = define_two()
+    with DefaultRunner(postgres.url, runtime=runtime, config=PATIENT) as runner:
+        handle = runner.submit("two")
+        assert began.wait(10)
+        history = postgres.query(HISTORY.format(handle.id))
+        if is_evicted:
+            postgres.query("DELETE FROM runners")
+        else:
+            postgres.query("UPDATE workflow_executions SET owner = 'other', epoch = epoch + 1")
+        may_end.set()
+        with pytest.raises(OwnershipLostError):
+            handle.wait(10)
+        assert postgres.query(HISTORY.format(handle.id)) == history
+        assert postgres.query(ATTEMPTS.format(handle.id)) == [(1, None)]
+        assert runner.execute("two").status == "Completed"
 
 
 def an_open_database(where: Where, schema: str = "public") -> PostgresDatabase:
@@ -329,17 +367,7 @@ def test_the_end_of_anothers_work_is_heard_without_polling(
 def test_what_a_leaving_runner_leaves_is_taken_without_polling(
     postgres: Where, runtime: Runtime
 ) -> None:
-    began, may_end = threading.Event(), threading.Event()
-    with WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            began.set()
-            assert may_end.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None: ...
-
+    began, may_end = define_two()
     first = DefaultRunner(postgres.url, runtime=runtime, config=PATIENT)
     with DefaultRunner(postgres.url, runtime=runtime, config=PATIENT) as second:
         handle = first.submit("two")
