@@ -18,8 +18,35 @@ class InvalidUrlError(EngineError, ValueError):
         self.problem = problem
         super().__init__(
             f"the database URL {url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
-            "'sqlite://./relative.db' or ':memory:'"
+            "'sqlite://./relative.db', ':memory:' or 'postgresql://user@host/database'"
         )
+
+
+class InvalidSchemaError(EngineError, ValueError):
+    """A name that no tenant's schema can have."""
+
+    def __init__(self, schema: str, problem: str) -> None:
+        self.schema = schema
+        super().__init__(f"{problem} (given: {schema!r})")
+
+
+class MissingDriverError(EngineError, ImportError):
+    """A database whose driver is not installed."""
+
+    def __init__(self, database: str, driver: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{database} needs {driver}, which is not installed: pip install 'cloacina[{extra}]'"
+        )
+
+
+class SchemaSetupError(EngineError, RuntimeError):
+    """A PostgreSQL database could not be opened, or its schema not be brought up to date."""
+
+    def __init__(self, schema: str, url: str, cause: object) -> None:
+        self.schema = schema
+        self.url = url
+        super().__init__(f"Failed to set up schema {schema!r} of {url}: {cause}")
 
 
 class InvalidConfigError(EngineError, ValueError):
@@ -126,6 +153,17 @@ class OwnershipLostError(EngineError, RuntimeError):
         super().__init__(
             f"another runner took over execution {execution_id}; it is not lost: "
             "read its state from the database"
+        )
+
+
+class EvictedError(EngineError, RuntimeError):
+    """The other runners hold this one for dead: its lease ran out, and they took what it had."""
+
+    def __init__(self, runner_id: str) -> None:
+        self.runner_id = runner_id
+        super().__init__(
+            f"runner {runner_id} did not renew its lease in time; other runners may go on with "
+            "what it had"
         )
 
 

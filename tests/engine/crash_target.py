@@ -31,7 +31,10 @@ def define(side_file: str) -> None:
 def main() -> None:
     database, side_file = sys.argv[1:]
     define(side_file)
-    with DefaultRunner(database, config=DefaultRunnerConfig(max_concurrent_tasks=3)) as runner:
+    config = DefaultRunnerConfig(
+        max_concurrent_tasks=3, lease_seconds=1, heartbeat_seconds=0.2, backstop_seconds=1
+    )
+    with DefaultRunner(database, config=config) as runner:
         earlier = runner.executions()
         handle = runner.handle(earlier[0].execution_id) if earlier else runner.submit("fifty")
         print("running", flush=True)

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,15 +21,22 @@ from cloacina import (
     WorkflowBuilder,
     task,
 )
-from cloacina.errors import KernelFailedError, RejectedWriteError, RunnerClosedError
-from cloacina.planner.execution import ExecutionState
+from cloacina.errors import (
+    KernelFailedError,
+    RejectedWriteError,
+    RunnerClosedError,
+    StoreUnavailableError,
+)
 from cloacina.planner.planner import Planner
 from cloacina.store import sqlite
+from cloacina.store.batch import Batch
 from cloacina.store.sqlite import SqliteDatabase
+from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.url import SqliteLocation
-from cloacina.store.writer import SqliteWriter
+from cloacina.store.writer import GroupWriter, Link, RefusedError
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import ExecutionInfo, hookimpl
+from engine.databases import Where
 from engine.graphs import World
 from engine.test_planner import CHAIN
 
@@ -47,11 +54,19 @@ def runtime() -> Runtime:
 
 
 @pytest.fixture
-def runner(runtime: Runtime, tmp_path: Path) -> Iterator[DefaultRunner]:
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as opened:
+def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
+    with DefaultRunner(where.url, runtime=runtime) as opened:
         yield opened
 
 
+def writing_connection(runner: DefaultRunner) -> sqlite3.Connection:
+    writer = runner._require_engine()._kernel._writer
+    assert isinstance(writer, GroupWriter)
+    assert isinstance(writer._link, SqliteLink)
+    return writer._link._connection
+
+
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 def test_a_database_that_somebody_else_holds_is_waited_for(
     runner: DefaultRunner,
     tmp_path: Path,
@@ -59,7 +74,7 @@ def test_a_database_that_somebody_else_holds_is_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     runner.execute("echo", {"n": 0})
-    runner._require_engine()._kernel._writer._connection.execute("PRAGMA busy_timeout=10")
+    writing_connection(runner).execute("PRAGMA busy_timeout=10")
     refused = threading.Event()
 
     class Heard(logging.Handler):
@@ -85,13 +100,19 @@ def test_a_database_that_somebody_else_holds_is_waited_for(
     assert answers == [1]
 
 
+def refuse_long_inputs(runner: DefaultRunner, where: Where) -> None:
+    if where.is_postgres:
+        where.query("ALTER TABLE workflow_executions ADD CHECK (length(input) < 50000)")
+    else:
+        writing_connection(runner).setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+
+
 def test_a_row_that_the_database_refuses_is_traced_to_its_execution(
-    runner: DefaultRunner,
+    runner: DefaultRunner, where: Where
 ) -> None:
-    connection = runner._require_engine()._kernel._writer._connection
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+    refuse_long_inputs(runner, where)
     small = [runner.submit("echo", {"n": n}) for n in range(5)]
-    with pytest.raises(RejectedWriteError, match="too big"):
+    with pytest.raises(RejectedWriteError, match=r"too big|violates check"):
         runner.submit("echo", {"n": "x" * 60_000})
     assert [handle.wait(10).final_context["n"] for handle in small] == list(range(5))
     assert runner.execute("echo", {"n": "after"}).status == "Completed"
@@ -100,10 +121,11 @@ def test_a_row_that_the_database_refuses_is_traced_to_its_execution(
 def test_an_engine_that_fails_tells_everybody_who_waits(
     runner: DefaultRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    runner.execute("echo", {"n": 0})  # it is idle now: the submission itself meets the fault
+
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    runner.execute("echo", {"n": 0})  # so that it is the submission whose turn fails
     monkeypatch.setattr(Planner, "take_unsaved", broken)
     with pytest.raises(KernelFailedError, match="a bug"):
         runner.submit("echo", {"n": 1})
@@ -150,7 +172,10 @@ def test_a_copied_database_is_taken_over_at_its_new_place(runtime: Runtime, tmp_
     assert (result.status, result.tasks["waits"].attempts) == ("Completed", 2)
 
 
-def test_eight_processes_on_one_file_never_see_it_locked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("where", "count"), [("sqlite", 8), ("postgres", 4)], indirect=["where"])
+def test_many_processes_on_one_database_never_see_it_locked(
+    where: Where, count: int, tmp_path: Path
+) -> None:
     script = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -163,19 +188,19 @@ print({result.status for result in results})
 """
     processes = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", script, tmp_path / "c.db"],
+            [sys.executable, "-W", "error", "-c", script, where.url],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for _ in range(8)
+        for _ in range(count)
     ]
     outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert outputs == ["{'Completed'}\n"] * 8
-    with closing(sqlite3.connect(tmp_path / "c.db")) as database:
-        query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
-        assert database.execute(query).fetchone() == (320,)
-    assert os.listdir(tmp_path) == ["c.db"]  # noqa: PTH208 - names are what is compared
+    assert outputs == ["{'Completed'}\n"] * count
+    query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
+    assert where.query(query) == [(40 * count,)]
+    assert where.query("SELECT count(*) FROM runners") == [(0,)]
+    assert os.listdir(tmp_path) == ([] if where.is_postgres else ["c.db"])  # noqa: PTH208 - names are what is compared
 
 
 def test_a_damaged_execution_does_not_keep_the_others_from_going_on(
@@ -208,29 +233,33 @@ def test_a_damaged_execution_does_not_keep_the_others_from_going_on(
     assert f"execution {damaged} cannot be read" in caplog.text
 
 
-class Stumbling(SqliteWriter):
-    """A writer whose database is busy at the calls that are named."""
+class Stumbling:
+    """A link that does not work at the calls that are named, and refuses what is bad."""
 
-    busy_calls: frozenset[int] = frozenset()
-    calls = 0
+    def __init__(self, link: Link, busy_calls: frozenset[int]) -> None:
+        self._link = link
+        self._busy_calls = busy_calls
+        self._calls = 0
 
-    def _write(self, executions: Sequence[ExecutionState]) -> None:
-        self.calls += 1
-        if self.calls in self.busy_calls:
-            raise sqlite3.OperationalError("database is locked")
-        if len(executions) > 1 and any("bad" in e.input_texts for e in executions):
-            raise sqlite3.DataError("refused")
-        if "bad" in executions[0].input_texts:
-            raise sqlite3.DataError("refused")
-        super()._write(executions)
+    def write(self, batch: Batch) -> None:
+        self._calls += 1
+        if self._calls in self._busy_calls:
+            raise StoreUnavailableError("the database could not be written: it is away")
+        if any('"bad"' in str(row) for row in batch.rows["executions"]):
+            raise RefusedError(ValueError("bad"))
+        self._link.write(batch)
+
+    def close(self) -> None:
+        self._link.close()
 
 
 def test_a_database_that_gets_busy_while_a_batch_is_split_loses_nothing(
     runtime: Runtime, tmp_path: Path
 ) -> None:
     database = SqliteDatabase(SqliteLocation(path=tmp_path / "c.db"))
-    writer = Stumbling(database, "me")
-    writer.busy_calls = frozenset({3})
+    opened = database.open_writer("me")
+    assert isinstance(opened, GroupWriter)
+    writer = GroupWriter(Stumbling(opened._link, frozenset({3})), "me")
     world = World()
     batch = [
         world.submit(CHAIN, id=name, **({"bad": True} if name == "c" else {})) for name in "abcd"
@@ -371,4 +400,25 @@ def test_a_plugin_that_wraps_a_hook_is_refused(runner: DefaultRunner) -> None:
 
     with pytest.raises(ValueError, match="cannot be wrapped"):
         runner.add_plugin(Wraps())
+
+
+def test_what_an_exception_says_is_stored_even_if_it_is_no_text(
+    runner: DefaultRunner, runtime: Runtime
+) -> None:
+    with collecting(runtime.collection), WorkflowBuilder("odd"):
+
+        @task(retry_attempts=1)
+        def odd(_context: Context) -> None:
+            raise ValueError("a\0b \ud800")
+
+    message = runner.execution(runner.submit("odd").wait(10).execution_id).error_message
+    assert message == "task 'odd' failed: ValueError: a\\x00b \\ud800"
+
+
+def test_a_number_that_the_database_has_no_room_for_is_refused(
+    runner: DefaultRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloacina.runner.runner._MOST_URGENT", 2**80)  # else it gets no further
+    with pytest.raises(RejectedWriteError):
+        runner.submit("echo", {"n": 1}, priority=2**70)
     assert runner.execute("echo", {"n": 1}).status == "Completed"

@@ -1,4 +1,4 @@
-"""Workflows on the real engine and a real SQLite file."""
+"""Workflows on the real engine and real databases."""
 
 import asyncio
 import contextvars
@@ -30,10 +30,12 @@ from cloacina.errors import (
     UnknownWorkflowError,
     WaitTimeoutError,
 )
+from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.errors import InvalidContextValueError
 from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from cloacina_sdk.json_text import MAX_DEPTH, JsonValue
+from engine.databases import Where
 
 QUICK = RetryPolicy.builder().max_attempts(3).initial_delay(0.001).with_jitter(False).build()
 
@@ -46,8 +48,8 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def runner(runtime: Runtime, tmp_path: Path) -> Iterator[DefaultRunner]:
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as opened:
+def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
+    with DefaultRunner(where.url, runtime=runtime) as opened:
         yield opened
 
 
@@ -92,7 +94,7 @@ def test_a_failing_task_is_a_result_that_names_the_task_and_its_error(
 
 
 def test_a_failed_attempt_is_retried_and_every_attempt_is_recorded(
-    runner: DefaultRunner, tmp_path: Path
+    runner: DefaultRunner, where: Where
 ) -> None:
     calls = []
     with WorkflowBuilder("flaky"):
@@ -107,14 +109,12 @@ def test_a_failed_attempt_is_retried_and_every_attempt_is_recorded(
     result = runner.execute("flaky")
     assert (result.status, result.final_context["calls"]) == ("Completed", 3)
     assert result.tasks["flaky"].attempts == 3
-    with sqlite3.connect(tmp_path / "c.db") as database:
-        rows = database.execute("SELECT number, outcome, error_message FROM task_attempts")
-        assert rows.fetchall() == [
-            (1, "Failed", "not yet"),
-            (2, "Failed", "not yet"),
-            (3, "Succeeded", None),
-        ]
-    database.close()
+    rows = where.query("SELECT number, outcome, error_message FROM task_attempts ORDER BY number")
+    assert rows == [
+        (1, "Failed", "not yet"),
+        (2, "Failed", "not yet"),
+        (3, "Succeeded", None),
+    ]
 
 
 def test_an_async_task_runs_on_a_loop_of_the_engine(runner: DefaultRunner) -> None:
@@ -130,17 +130,17 @@ def test_an_async_task_runs_on_a_loop_of_the_engine(runner: DefaultRunner) -> No
 
 
 def test_async_with_runs_async_tasks_on_the_loop_of_the_caller(
-    runtime: Runtime, tmp_path: Path
+    runtime: Runtime, where: Where
 ) -> None:
     loops = []
     with WorkflowBuilder("here"):
 
         @task
-        async def where(_context: Context) -> None:
+        async def which_loop(_context: Context) -> None:
             loops.append(asyncio.get_running_loop())
 
     async def main() -> None:
-        async with DefaultRunner(tmp_path / "c.db", runtime=runtime) as runner:
+        async with DefaultRunner(where.url, runtime=runtime) as runner:
             result = await runner.execute_async("here")
             assert result.status == "Completed"
             assert loops == [asyncio.get_running_loop()]
@@ -160,8 +160,10 @@ def test_a_waiter_that_is_cancelled_leaves_the_execution_and_the_engine_alone(
             assert release.wait(10)
 
     async def main() -> str:
+        waiter = asyncio.ensure_future(runner.execute_async("slow"))
+        assert await asyncio.to_thread(began.wait, 10)
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(runner.execute_async("slow"), 0.01)
+            await asyncio.wait_for(waiter, 0.01)
         (execution,) = runner.executions()
         release.set()
         return (await runner.handle(execution.execution_id).wait_async()).status
@@ -272,9 +274,9 @@ def test_a_wait_that_is_too_short_leaves_the_execution_alone(runner: DefaultRunn
     assert handle.status == "Completed"
 
 
-def test_a_closed_runner_refuses_work_and_says_what_to_do(runtime: Runtime, tmp_path: Path) -> None:
+def test_a_closed_runner_refuses_work_and_says_what_to_do(runtime: Runtime, where: Where) -> None:
     a_noop("w")
-    runner = DefaultRunner(tmp_path / "c.db", runtime=runtime)
+    runner = DefaultRunner(where.url, runtime=runtime)
     runner.shutdown()
     runner.shutdown()
     with pytest.raises(RunnerClosedError, match="make a new DefaultRunner"):
@@ -282,7 +284,7 @@ def test_a_closed_runner_refuses_work_and_says_what_to_do(runtime: Runtime, tmp_
 
 
 def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
-    runtime: Runtime, tmp_path: Path
+    runtime: Runtime, where: Where
 ) -> None:
     began, release, ran = threading.Event(), threading.Event(), []
     with WorkflowBuilder("two"):
@@ -297,7 +299,7 @@ def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
         def two(_context: Context) -> None:
             ran.append("two")
 
-    runner = DefaultRunner(tmp_path / "c.db", runtime=runtime)
+    runner = DefaultRunner(where.url, runtime=runtime)
     handle = runner.submit("two")
     assert began.wait(10)
     closing = threading.Thread(target=runner.shutdown)
@@ -307,13 +309,13 @@ def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
     with pytest.raises(RunnerClosedError):
         handle.wait(0)
     assert ran == ["one"]
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
+    with DefaultRunner(where.url, runtime=runtime) as second:
         result = second.handle(handle.id).wait(10)
     assert (result.status, ran) == ("Completed", ["one", "two"])
 
 
 def test_an_execution_waits_in_the_database_until_its_workflow_is_known(
-    tmp_path: Path,
+    where: Where,
 ) -> None:
     first, second = Runtime(), Runtime()
     began, release = threading.Event(), threading.Event()
@@ -330,12 +332,12 @@ def test_an_execution_waits_in_the_database_until_its_workflow_is_known(
             def two(_context: Context) -> None: ...
 
     define(first)
-    runner = DefaultRunner(tmp_path / "c.db", runtime=first)
+    runner = DefaultRunner(where.url, runtime=first)
     handle = runner.submit("late")
     assert began.wait(10)
     release.set()
     runner.shutdown()
-    with DefaultRunner(tmp_path / "c.db", runtime=second) as other:
+    with DefaultRunner(where.url, runtime=second) as other:
         waiting = other.handle(handle.id)
         assert waiting.status == "Running"
         define(second)
@@ -343,7 +345,7 @@ def test_an_execution_waits_in_the_database_until_its_workflow_is_known(
 
 
 def test_a_second_runner_on_the_same_file_sees_the_end_of_the_first_ones_work(
-    runner: DefaultRunner, tmp_path: Path
+    runner: DefaultRunner, where: Where
 ) -> None:
     release = threading.Event()
     with WorkflowBuilder("slow"):
@@ -353,7 +355,7 @@ def test_a_second_runner_on_the_same_file_sees_the_end_of_the_first_ones_work(
             assert release.wait(10)
 
     handle = runner.submit("slow")
-    with DefaultRunner(tmp_path / "c.db", runtime=Runtime()) as other:
+    with DefaultRunner(where.url, runtime=Runtime()) as other:
         watched = other.handle(handle.id)
         release.set()
         assert watched.wait(10).status == "Completed"
@@ -406,7 +408,9 @@ def test_a_private_database_leaves_nothing_behind(runtime: Runtime) -> None:
     a_noop("w")
     with DefaultRunner(":memory:", runtime=runtime) as runner:
         assert runner.execute("w").status == "Completed"
-        folder = runner._require_engine().database.path.parent
+        database = runner._require_engine().database
+        assert isinstance(database, SqliteDatabase)
+        folder = database.path.parent
         assert folder.is_dir()
     assert not folder.exists()
 

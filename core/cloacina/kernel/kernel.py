@@ -16,6 +16,7 @@ from typing import Any
 from cloacina.errors import (
     EngineError,
     EngineThreadError,
+    EvictedError,
     KernelFailedError,
     OwnershipLostError,
     RunnerClosedError,
@@ -43,7 +44,7 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
-from cloacina.store.writer import SqliteWriter, Written
+from cloacina.store.contract import Writer, Written
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -65,7 +66,7 @@ class Kernel:
         self,
         *,
         planner: Planner,
-        writer: SqliteWriter,
+        writer: Writer,
         neighbours: Neighbours,
         observer: Observer,
         clock: Clock,
@@ -86,6 +87,10 @@ class Kernel:
         self._stop: Stop | None = None
         self._must_end_at_us: int | None = None
         """Like ``_stop``, for when the inbox is not looked at because the database is busy."""
+        self._is_evicted = False
+        self._look_at_us: int | None = None
+        """When to look around unasked, because the last look did not succeed."""
+        self._look_pause_s = _FIRST_PAUSE_S
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -154,9 +159,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         gone = self._commit()
-        if self._obeyed:
-            self._neighbours.answer(self._obeyed)
-            self._obeyed.clear()
+        self._close_commands()
         while self._unanswered:
             answer = self._unanswered.pop(0)
             error = gone.get(answer.execution_id)
@@ -183,7 +186,10 @@ class Kernel:
                 for stored in self._claim():
                     effects += self._step(Claimed(stored=stored))
                 self._look_for_ends(list(self._waiting))
-                return effects + self._obey()
+                effects += self._obey()
+                if self._look_at_us is None:
+                    self._look_pause_s = _FIRST_PAUSE_S
+                return effects
             case Stop():
                 self._stop = message
                 self._planner.start_nothing_more()
@@ -207,10 +213,30 @@ class Kernel:
     def _obey(self) -> list[Effect]:
         """Do what other processes left in the inbox for executions of ours."""
         effects: list[Effect] = []
-        for command in self._neighbours.commands(self._planner.owns):
+        try:
+            commands = self._neighbours.commands(self._planner.owns)
+        except StoreUnavailableError as error:
+            self._look_later(error)
+            return effects
+        for command in commands:
             effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
             self._obeyed.append(command.id)
         return effects
+
+    def _close_commands(self) -> None:
+        if not self._obeyed:
+            return
+        try:
+            self._neighbours.answer(self._obeyed)
+        except StoreUnavailableError as error:
+            self._look_later(error)  # they are found again then, and obeyed once more
+        self._obeyed.clear()
+
+    def _look_later(self, error: StoreUnavailableError) -> None:
+        _LOG.warning("%s; looking again in %g s", error, self._look_pause_s)
+        pause_us = int(self._look_pause_s * 1_000_000)
+        self._look_at_us = self._clock.now().monotonic_us + pause_us
+        self._look_pause_s = min(2 * self._look_pause_s, _LONGEST_PAUSE_S)
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""
@@ -220,12 +246,20 @@ class Kernel:
             yield TimePassed()
         for _ in range(self._inbox.qsize()):
             yield self._inbox.get()
+        now_us = self._clock.now().monotonic_us
         due = self._planner.next_due_us
-        if due is not None and due <= self._clock.now().monotonic_us:
+        if due is not None and due <= now_us:
             yield TimePassed()
+        if self._look_at_us is not None and self._look_at_us <= now_us:
+            self._look_at_us = None
+            yield LookAround()
 
     def _patience_s(self) -> float | None:
-        moments = [self._planner.next_due_us, self._stop.give_up_at_us if self._stop else None]
+        moments = [
+            self._planner.next_due_us,
+            self._stop.give_up_at_us if self._stop else None,
+            self._look_at_us,
+        ]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
             return None
@@ -239,16 +273,21 @@ class Kernel:
             return ()
         try:
             return self._neighbours.take_over()
+        except EvictedError as error:
+            _LOG.warning("%s", error)
+            self._is_evicted = True
+            return ()
         except StoreUnavailableError as error:
-            _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
-            self._clock.pause(_FIRST_PAUSE_S)
-            self._inbox.put(LookAround())
+            self._look_later(error)
+            return ()
+        except EngineError:
+            _LOG.exception("could not look for executions to take over; the next change retries")
             return ()
 
     def _commit(self) -> dict[str, EngineError]:
         """Write what changed; return which executions are not ours to go on with, and why."""
         unsaved = self._planner.take_unsaved()
-        if not unsaved:
+        if not unsaved and not self._is_evicted:
             return {}
         written = self._write(unsaved)
         for execution in written.saved:
@@ -267,14 +306,35 @@ class Kernel:
 
         Only a runner that has to end gives up: the next one goes on from the last commit.
         """
-        written = self._writer.commit(unsaved)
+        written = Written(postponed=list(unsaved))
+        lost: Sequence[ExecutionState] = ()
         pause_s = _FIRST_PAUSE_S
-        while written.postponed and not self._is_out_of_time():
-            _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
-            self._clock.pause(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            left, written.postponed = written.postponed, []
-            written.add(self._writer.commit(left))
+        while written.postponed or self._is_evicted:
+            try:
+                if self._is_evicted:
+                    self._neighbours.join_again()
+                    self._is_evicted = False
+                    # what was stored is others' now, or nobody's; what is new can still be
+                    lost = self._planner.stored
+                    new = [each for each in unsaved if each.stored_status is None]
+                    written = Written(postponed=new)
+                    self._inbox.put(LookAround())
+                left, written.postponed = written.postponed, []
+                written.add(self._writer.commit(left))
+            except EvictedError as error:
+                _LOG.warning("%s", error)
+                self._is_evicted = True
+                written = Written(postponed=list(unsaved))
+                continue
+            except StoreUnavailableError as error:
+                written.obstacle = str(error)
+            if written.postponed or self._is_evicted:
+                _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
+                if self._is_out_of_time():
+                    break
+                self._clock.pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        written.lost.extend(lost)
         return written
 
     def _is_out_of_time(self) -> bool:
@@ -306,6 +366,9 @@ class Kernel:
                 continue
             try:
                 stored = self._neighbours.finished(execution_id)
+            except StoreUnavailableError as error:
+                _LOG.warning("could not look for the end of %s: %s", execution_id, error)
+                return  # the next look around asks again
             except EngineError as error:
                 _refuse(self._waiting.pop(execution_id), error)
                 continue

@@ -1,1 +1,1 @@
-"""How runners on one machine know of each other: a lock that says alive, a bell that wakes."""
+"""How runners on one database know of each other, and who plans which execution."""

@@ -91,6 +91,11 @@ class Planner:
         return execution_id in self._executions
 
     @property
+    def stored(self) -> list[ExecutionState]:
+        """Every execution in flight here that the database holds."""
+        return [each for each in self._executions.values() if each.stored_status is not None]
+
+    @property
     def running(self) -> Iterable[tuple[ExecutionState, TaskState]]:
         """Every attempt that is recorded as running."""
         return (

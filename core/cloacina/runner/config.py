@@ -16,6 +16,10 @@ class DefaultRunnerConfig:
             0.001 to 31,622,400; ``None`` for no limit.
         cancel_grace_seconds: between asking an attempt to end and giving it up, 0 to 3,600.
         shutdown_timeout_seconds: how long ``shutdown`` waits for attempts that run, 0 to 86,400.
+        lease_seconds: on PostgreSQL, after what silence the others take over, 1 to 3,600.
+        heartbeat_seconds: on PostgreSQL, how often the lease is renewed, 0.1 to half the lease.
+        backstop_seconds: on PostgreSQL, how long a change whose notification was lost may go
+            unnoticed, 1 to 3,600.
 
     Raises:
         InvalidConfigError: for a value outside its range; it names the field and the range.
@@ -25,6 +29,9 @@ class DefaultRunnerConfig:
     task_timeout_seconds: float | None = 300.0
     cancel_grace_seconds: float = 5.0
     shutdown_timeout_seconds: float = 30.0
+    lease_seconds: float = 15.0
+    heartbeat_seconds: float = 5.0
+    backstop_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         self._check("max_concurrent_tasks", int, 1, 10_000)
@@ -32,6 +39,9 @@ class DefaultRunnerConfig:
             self._check("task_timeout_seconds", (int, float), 0.001, 31_622_400)
         self._check("cancel_grace_seconds", (int, float), 0, 3_600)
         self._check("shutdown_timeout_seconds", (int, float), 0, 86_400)
+        self._check("lease_seconds", (int, float), 1, 3_600)
+        self._check("heartbeat_seconds", (int, float), 0.1, self.lease_seconds / 2)
+        self._check("backstop_seconds", (int, float), 1, 3_600)
 
     def _check(self, field: str, kind: type | tuple[type, ...], low: float, high: float) -> None:
         value: Any = getattr(self, field)

@@ -1,4 +1,4 @@
-"""The parts of a running engine on one SQLite database, put together and taken apart in order."""
+"""The parts of a running engine on one database, put together and taken apart in order."""
 
 import asyncio
 import time
@@ -16,16 +16,15 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LookAround, Submission
 from cloacina.model.states import Wish
-from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.opening import open_database
+from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
-from cloacina.store.sqlite import SqliteDatabase
-from cloacina.store.url import SqliteLocation
-from cloacina.store.writer import SqliteWriter
+from cloacina.store.url import Location
 
 
 class Engine:
@@ -33,7 +32,7 @@ class Engine:
 
     def __init__(
         self,
-        location: SqliteLocation,
+        location: Location,
         config: DefaultRunnerConfig,
         runtime: Runtime,
         plugins: pluggy.PluginManager,
@@ -44,16 +43,19 @@ class Engine:
         self.clock = Clock()
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
-        self.database = SqliteDatabase(location)
-        self._neighbours = Neighbours(
-            self.database, runner_id, self._accepts, lambda: self.clock.now().utc_us
+        self.database, self._neighbours = open_database(
+            location,
+            runner_id,
+            self._accepts,
+            lambda: self.clock.now().utc_us,
+            _lease_times(config),
         )
         self._kernel = Kernel(
             planner=Planner(
                 limits=_limits(config),
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
-            writer=SqliteWriter(self.database, runner_id),
+            writer=self.database.open_writer(runner_id),
             neighbours=self._neighbours,
             observer=Observer(plugins),
             clock=self.clock,
@@ -119,4 +121,12 @@ def _limits(config: DefaultRunnerConfig) -> Limits:
         slots=config.max_concurrent_tasks,
         attempt_timeout_us=None if limit_s is None else int(limit_s * 1_000_000),
         grace_us=int(config.cancel_grace_seconds * 1_000_000),
+    )
+
+
+def _lease_times(config: DefaultRunnerConfig) -> LeaseTimes:
+    return LeaseTimes(
+        lease_s=config.lease_seconds,
+        heartbeat_s=config.heartbeat_seconds,
+        poll_s=config.backstop_seconds,
     )

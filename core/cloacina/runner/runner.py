@@ -34,7 +34,7 @@ from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
-from cloacina.store.url import SqliteLocation
+from cloacina.store.url import parse_location
 from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import JsonValue
 
@@ -62,23 +62,28 @@ class DefaultRunner:
         config: DefaultRunnerConfig | None = None,
         runtime: Runtime | None = None,
         packages: PackageConfig | None = None,
+        schema: str | None = None,
     ) -> None:
-        """Open the database (see ``SqliteLocation`` for the forms of URL) and begin.
+        """Open the database (see ``cloacina.store.url`` for the forms of URL) and begin.
 
         Args:
-            database_url: a path, ``sqlite:///abs.db``, ``sqlite://./rel.db`` or ``:memory:``.
+            database_url: a path, ``sqlite:///abs.db``, ``sqlite://./rel.db``, ``:memory:`` or
+                ``postgresql://user@host/database``.
             config: settings; the defaults if left out.
             runtime: the workflows on offer; those that the decorators collected if left out.
             packages: whom to trust with packages; what the home directory says if left out.
+            schema: the tenant's schema on PostgreSQL, made when it is missing; ``public`` if left
+                out.
 
         Raises:
             InvalidUrlError: if the URL cannot be used.
+            InvalidSchemaError: if no schema can have that name.
             EngineError: if the database cannot be opened.
         """
         self.config = config or DefaultRunnerConfig()
         self.runtime = runtime if runtime is not None else default_runtime()
         self.plugins = new_plugin_manager()
-        self._location = SqliteLocation.parse(database_url)
+        self._location = parse_location(database_url, schema)
         self._process_id = os.getpid()
         self._lock = threading.Lock()
         self._workers = WorkerExecutor()
@@ -98,6 +103,17 @@ class DefaultRunner:
     def with_config(cls, database_url: str | Path, config: DefaultRunnerConfig) -> Self:
         """Open a runner with settings."""
         return cls(database_url, config=config)
+
+    @classmethod
+    def with_schema(cls, database_url: str, schema: str) -> Self:
+        """Open a runner on one tenant's schema of a PostgreSQL database.
+
+        Raises:
+            InvalidUrlError: if the URL is not of PostgreSQL.
+            InvalidSchemaError: if no schema can have that name.
+            SchemaSetupError: if the schema cannot be made.
+        """
+        return cls(database_url, schema=schema)
 
     def load_package(
         self, source: Path | str | bytes, *, allow_unsigned: bool = False
@@ -125,7 +141,7 @@ class DefaultRunner:
             PackageInUseError: if executions of it are not finished; nothing was touched.
             PackageNotLoadedError: if it is not loaded.
         """
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             unfinished = reader.count_unfinished(connection, digest)
         if unfinished:
             raise PackageInUseError(digest, unfinished)
@@ -233,14 +249,14 @@ class DefaultRunner:
         Raises:
             ExecutionNotFoundError: if there is none with that id.
         """
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             return WorkflowResult(restored(reader.load(connection, execution_id)))
 
     def executions(
         self, *, status: str | None = None, workflow: str | None = None, limit: int = 50
     ) -> list[reader.ExecutionSummary]:
         """Return the newest executions, newest first."""
-        with self._require_engine().database.engine.connect() as connection:
+        with self._require_engine().database.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
 
     def shutdown(self) -> None:
@@ -280,7 +296,7 @@ class DefaultRunner:
 
     def __repr__(self) -> str:
         state = "open" if self._engine is not None else "shut down"
-        return f"DefaultRunner({str(self._location.path or ':memory:')!r}, {state})"
+        return f"DefaultRunner({self._location.shown!r}, {state})"
 
     def _submission(
         self, workflow: str, context: ContextLike, priority: int

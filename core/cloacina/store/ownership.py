@@ -2,12 +2,16 @@
 
 An execution that is not final has at most one owner. A claim raises its epoch, so that whatever an
 earlier owner still writes finds nothing to change.
+
+Where runners have leases, a runner's row is locked by each of its commits and by whoever evicts it,
+so that one of the two comes wholly before the other.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -18,6 +22,9 @@ from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
 
 _LOG = logging.getLogger("cloacina")
+_AT_ONCE: Final = 500
+"""How many ids one statement names."""
+
 _UNFINISHED = EXECUTIONS.c.status.not_in(
     [sa.literal(status, literal_execute=True) for status in FINAL_STATUSES]
 )
@@ -31,17 +38,30 @@ class Unowned:
     topology: Topology
 
 
+RENEW: Final = (
+    sa.update(RUNNERS)
+    .values(lease_until=sa.func.now() + sa.bindparam("lease", type_=sa.Interval))
+    .where(RUNNERS.c.id == sa.bindparam("id", type_=sa.Text))
+)
+"""Prolongs a runner's lease by the database's clock; hits nothing once the others took it away."""
+
+
 def register(
-    connection: sa.Connection, runner_id: str, host: str, process_id: int, at_us: int
+    connection: sa.Connection,
+    runner_id: str,
+    at_us: int,
+    *,
+    host: str,
+    process_id: int,
+    lease: timedelta | None = None,
 ) -> None:
-    """Make a runner known to the others."""
-    row = {
-        "id": runner_id,
-        "host": host,
-        "process_id": process_id,
-        "started_at": to_text(at_us),
-    }
-    connection.execute(sa.insert(RUNNERS), row)
+    """Make a runner known to the others, with a lease where leases say who lives."""
+    row = sa.insert(RUNNERS).values(
+        id=runner_id, host=host, process_id=process_id, started_at=to_text(at_us)
+    )
+    if lease is not None:
+        row = row.values(lease_until=sa.func.now() + lease)
+    connection.execute(row)
 
 
 def runner_ids(connection: sa.Connection) -> list[str]:
@@ -49,20 +69,43 @@ def runner_ids(connection: sa.Connection) -> list[str]:
     return list(connection.execute(sa.select(RUNNERS.c.id)).scalars().all())
 
 
+def leases(connection: sa.Connection) -> dict[str, bool]:
+    """Return whether the lease of each runner ran out."""
+    query = sa.select(RUNNERS.c.id, sa.func.coalesce(RUNNERS.c.lease_until < sa.func.now(), False))
+    return {runner_id: bool(is_over) for runner_id, is_over in connection.execute(query)}
+
+
+def hold(connection: sa.Connection, runner_id: str) -> bool:
+    """Keep a runner from being evicted while this transaction lasts; ``False`` if it was already.
+
+    A transaction of the same runner whose answer was lost has ended when this returns.
+    """
+    query = sa.select(RUNNERS.c.id).where(RUNNERS.c.id == runner_id).with_for_update(key_share=True)
+    return connection.execute(query).first() is not None
+
+
+def evict(connection: sa.Connection, *, but: str) -> list[str]:
+    """Remove the runners whose lease ran out and that are not just writing; return their ids."""
+    overdue = (
+        sa.select(RUNNERS.c.id)
+        .where(RUNNERS.c.lease_until < sa.func.now(), RUNNERS.c.id != but)
+        .with_for_update(skip_locked=True)
+    )
+    gone = list(connection.execute(overdue).scalars())
+    release(connection, gone)
+    return gone
+
+
 def release(connection: sa.Connection, gone: Iterable[str]) -> None:
     """Remove runners, and leave what they owned for others."""
     names = list(gone)
     if names:
         connection.execute(sa.delete(RUNNERS).where(RUNNERS.c.id.in_(names)))
-    connection.execute(
-        sa.update(EXECUTIONS)
-        .where(
-            EXECUTIONS.c.owner.is_not(None),
-            EXECUTIONS.c.owner.not_in(sa.select(RUNNERS.c.id)),
-            _UNFINISHED,
+        connection.execute(
+            sa.update(EXECUTIONS)
+            .where(EXECUTIONS.c.owner.in_(names), _UNFINISHED)
+            .values(owner=None)
         )
-        .values(owner=None)
-    )
 
 
 def unowned(connection: sa.Connection) -> list[Unowned]:
@@ -97,9 +140,22 @@ def _unowned(document: str, **identity: Any) -> Unowned | None:
 
 def claim(
     connection: sa.Connection, runner_id: str, accepts: Callable[[Unowned], bool]
-) -> Sequence[str]:
-    """Become the owner of every unowned execution that ``accepts`` says yes to; return their ids."""
-    claimed = [found.identity.execution_id for found in unowned(connection) if accepts(found)]
+) -> list[str]:
+    """Become the owner of every unowned execution that ``accepts`` says yes to; return their ids.
+
+    What another runner is claiming at this moment is left to it.
+    """
+    wanted = [found.identity.execution_id for found in unowned(connection) if accepts(found)]
+    claimed: list[str] = []
+    for begin in range(0, len(wanted), _AT_ONCE):
+        some = wanted[begin : begin + _AT_ONCE]
+        free = (
+            sa.select(EXECUTIONS.c.id)
+            .where(EXECUTIONS.c.id.in_(some), EXECUTIONS.c.owner.is_(None), _UNFINISHED)
+            .order_by(EXECUTIONS.c.id)
+            .with_for_update(skip_locked=True)
+        )
+        claimed += connection.execute(free).scalars()
     if claimed:
         connection.execute(
             sa.update(EXECUTIONS)
@@ -108,3 +164,10 @@ def claim(
             [{"wanted": execution_id} for execution_id in claimed],
         )
     return claimed
+
+
+def owned(connection: sa.Connection, runner_id: str, among: Iterable[str]) -> list[str]:
+    """Return those of ``among`` that the runner owns and that have not ended."""
+    query = sa.select(EXECUTIONS.c.id).where(EXECUTIONS.c.owner == runner_id, _UNFINISHED)
+    wanted = set(among)
+    return [found for found in connection.execute(query).scalars() if found in wanted]

@@ -173,8 +173,8 @@ def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> N
         identity.priority,
         object_text(execution.input_texts),
         execution.error_task,
-        execution.error_type,
-        execution.error_message,
+        _maybe(_plain, execution.error_type),
+        _maybe(_plain, execution.error_message),
         _moment(execution.created_at_us),
         _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
@@ -188,8 +188,8 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         execution.status,
         execution.stopping,
         execution.error_task,
-        execution.error_type,
-        execution.error_message,
+        _maybe(_plain, execution.error_type),
+        _maybe(_plain, execution.error_message),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
         execution.id,
@@ -229,9 +229,9 @@ def _columns(task: TaskState) -> TaskColumns:
         _maybe(_moment, task.started_at_us),
         _maybe(_moment, task.finished_at_us),
         _maybe(Changes.to_json, task.changes),
-        task.reason,
-        task.error_type,
-        task.error_message,
+        _maybe(_plain, task.reason),
+        _maybe(_plain, task.error_type),
+        _maybe(_plain, task.error_message),
     )
 
 
@@ -256,9 +256,9 @@ def attempt_closes(execution: ExecutionState) -> list[AttemptClose]:
         AttemptClose(
             _moment(end.finished_at_us),
             end.outcome,
-            end.failure.error_type if end.failure else None,
-            end.failure.message if end.failure else None,
-            end.failure.traceback if end.failure else None,
+            _plain(end.failure.error_type) if end.failure else None,
+            _plain(end.failure.message) if end.failure else None,
+            _plain(end.failure.traceback) if end.failure else None,
             execution.id,
             end.task_number,
             end.attempt,
@@ -272,7 +272,12 @@ def new_events(execution: ExecutionState) -> list[NewEvent]:
     """Return the lines of history that are not stored yet."""
     return [
         NewEvent(
-            execution.id, line.seq, line.task_number, line.kind, _moment(line.at_us), line.detail
+            execution.id,
+            line.seq,
+            line.task_number,
+            line.kind,
+            _moment(line.at_us),
+            _maybe(_plain, line.detail),
         )
         for line in execution.unsaved.history
     ]
@@ -281,6 +286,11 @@ def new_events(execution: ExecutionState) -> list[NewEvent]:
 def object_text(texts: Mapping[str, str]) -> str:
     """Join key -> JSON text into the text of one JSON object, without parsing the values."""
     return "{" + ",".join(f"{encode(key)}:{text}" for key, text in texts.items()) + "}"
+
+
+def _plain(text: str) -> str:
+    """Return what an exception says as text that every database stores: no NUL, no surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _maybe(to_text: Callable[[_Value], str], value: _Value | None) -> str | None:

@@ -4,6 +4,7 @@ A new database gets the tables at once; only one that is behind loads Alembic, w
 import, and is upgraded in a single transaction.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,18 +12,29 @@ import sqlalchemy as sa
 from cloacina.errors import SchemaVersionError
 from cloacina.store.tables import METADATA
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest revision in ``store/migrations/versions``."""
 
-_REVISIONS: Final = ("0001", "0002")
+_REVISIONS: Final = ("0001", "0002", "0003")
+
+_VERSION: Final = sa.Table(
+    "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
+)
+
+
+def schema_of(connection: sa.Connection) -> str | None:
+    """Return the schema that the tables are looked for in; ``None`` where there are none."""
+    schemas: Mapping[str | None, str] = connection.get_execution_options().get(
+        "schema_translate_map", {}
+    )
+    return schemas.get(None)
 
 
 def current_revision(connection: sa.Connection) -> str | None:
     """Return the schema revision of the database, or ``None`` if it has none of our tables."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table(_VERSION.name, schema=schema_of(connection)):
         return None
-    row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).first()
-    return None if row is None else str(row[0])
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
 
 
 def ensure_schema(connection: sa.Connection) -> None:
@@ -36,11 +48,8 @@ def ensure_schema(connection: sa.Connection) -> None:
         return
     if found is None:
         METADATA.create_all(connection)
-        connection.execute(
-            sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-        )
-        stamp = sa.text("INSERT INTO alembic_version (version_num) VALUES (:head)")
-        connection.execute(stamp, {"head": HEAD})
+        _VERSION.create(connection)
+        connection.execute(sa.insert(_VERSION), {"version_num": HEAD})
         return
     if found not in _REVISIONS:
         raise SchemaVersionError(found, HEAD)
@@ -52,6 +61,10 @@ def upgrade(connection: sa.Connection, to: str = "head") -> None:
     from alembic import command  # noqa: PLC0415 - importing alembic costs a quarter second
     from alembic.config import Config  # noqa: PLC0415
 
+    schema = schema_of(connection)
+    if schema is not None:  # for Alembic's own look at what is there
+        quoted = connection.dialect.identifier_preparer.quote(schema)
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {quoted}")
     config = Config()
     config.set_main_option("script_location", "cloacina.store:migrations")
     config.attributes["connection"] = connection

@@ -23,15 +23,18 @@ from cloacina.errors import (
     InvalidUrlError,
     StoreUnavailableError,
 )
+from cloacina.store.contract import Writer
 from cloacina.store.schema import ensure_schema
+from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.url import SqliteLocation
+from cloacina.store.writer import GroupWriter
 
 BUSY_TIMEOUT_MS = 10_000
 _OPEN_HERE: "weakref.WeakSet[SqliteDatabase]" = weakref.WeakSet()
 
 
 class SqliteDatabase:
-    """An open SQLite database: an engine for reading, connections for writing, where it lies."""
+    """An open SQLite database, and where it lies."""
 
     def __init__(self, location: SqliteLocation) -> None:
         """Open the file at ``location``, creating it and its tables as the mode allows.
@@ -59,11 +62,11 @@ class SqliteDatabase:
         try:
             with self.write() as connection:
                 ensure_schema(connection)
-        except exc.DatabaseError as error:
+        except EngineError as error:
             self.close()
-            raise EngineError(f"cannot open the database {self.path}: {error.orig}") from error
-        except StoreUnavailableError:
-            self.close()
+            cause = error.__cause__
+            if isinstance(cause, exc.DBAPIError) and not isinstance(error, StoreUnavailableError):
+                raise EngineError(f"cannot open the database {self.path}: {cause.orig}") from cause
             raise
         _OPEN_HERE.add(self)
 
@@ -85,27 +88,25 @@ class SqliteDatabase:
             fcntl.flock(turnstile, fcntl.LOCK_UN)
 
     @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open a transaction that sees one consistent state (see ``Database``)."""
+        with self._wrapping("read"), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Open a writing transaction for a block: committed at its end, rolled back on an error.
+        """Open a writing transaction for a block (see ``Database``)."""
+        with self._wrapping("written"), self.turn(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
 
-        Raises:
-            StoreUnavailableError: the database is held by another program, or full.
-        """
-        try:
-            with self.turn(), self.engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-                connection.commit()
-        except exc.OperationalError as error:
-            raise StoreUnavailableError(
-                f"the database {self.path} could not be written: {error.orig}"
-            ) from error
-
-    def connect_writer(self) -> sqlite3.Connection:
-        """Open a connection of the caller's own, with the same settings, for one thread."""
+    def open_writer(self, owner: str) -> Writer:
+        """Open the connection on which the runner ``owner`` commits (see ``Database``)."""
         connection = _connect(self.path, "rw")
         self._prepare(connection, None)
-        return connection
+        return GroupWriter(SqliteLink(connection, self.turn), owner)
 
     def close(self) -> None:
         """Close every connection; a private database is deleted."""
@@ -127,6 +128,14 @@ class SqliteDatabase:
         for database in list(_OPEN_HERE):
             database._drop_turnstile()
 
+    @contextmanager
+    def _wrapping(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except exc.DBAPIError as error:
+            kind = StoreUnavailableError if _is_passing(error) else EngineError
+            raise kind(f"the database {self.path} could not be {done}: {error.orig}") from error
+
     def _check(self, location: SqliteLocation) -> None:
         if location.mode != "rwc" and not self.path.exists():
             raise InvalidUrlError(str(self.path), f"has mode={location.mode} but does not exist")
@@ -147,6 +156,10 @@ class SqliteDatabase:
 
 
 os.register_at_fork(after_in_child=SqliteDatabase._forget_after_fork)
+
+
+def _is_passing(error: exc.DBAPIError) -> bool:
+    return isinstance(error, exc.OperationalError)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -4,13 +4,18 @@ Every change names what it expects to find: a statement that touches fewer rows 
 means that somebody else moved first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.store import rows
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+
+Row = tuple[object, ...]
+Schemas = Mapping[str | None, str]
+"""``schema_translate_map``: what stands for the tables' schema, which is ``None``."""
 
 FENCE = sa.select(EXECUTIONS.c.epoch).where(
     EXECUTIONS.c.id == sa.bindparam("id"),
@@ -20,8 +25,13 @@ FENCE = sa.select(EXECUTIONS.c.epoch).where(
 """Yields a row if the execution still belongs to this owner in this epoch."""
 
 
-def _insert(table: sa.Table, row: type[tuple[object, ...]]) -> sa.Insert:
+def _fields(row: type[Row]) -> tuple[str, ...]:
     fields: tuple[str, ...] = row._fields  # type: ignore[attr-defined]  # rows are named tuples
+    return fields
+
+
+def _insert(table: sa.Table, row: type[Row]) -> sa.Insert:
+    fields = _fields(row)
     return sa.insert(table).values({name: sa.bindparam(name) for name in fields})
 
 
@@ -29,7 +39,6 @@ def _update(table: sa.Table, *fields: str) -> sa.Update:
     return sa.update(table).values({name: sa.bindparam(name) for name in fields})
 
 
-INSERT_GRAPH = sqlite.insert(GRAPHS).on_conflict_do_nothing()
 INSERT_EXECUTION = _insert(EXECUTIONS, rows.NewExecution)
 INSERT_TASK = sa.insert(TASKS).values(
     {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
@@ -92,12 +101,26 @@ class Compiled:
     order: tuple[int, ...] | None
     """The row's fields in the order of the marks; ``None`` if they are in that order already."""
 
+    @property
+    def query(self) -> bytes:
+        """The text, for a driver that asks for the bytes."""
+        return self.text.encode()
+
     @classmethod
     def of(
-        cls, statement: sa.ClauseElement, dialect: sa.Dialect, fields: tuple[str, ...]
+        cls,
+        statement: sa.ClauseElement,
+        dialect: sa.Dialect,
+        fields: tuple[str, ...],
+        schemas: Schemas | None = None,
     ) -> "Compiled":
-        """Compile ``statement``, whose parameters are exactly ``fields``."""
-        compiled = statement.compile(dialect=dialect)
+        """Compile ``statement``, whose parameters are exactly ``fields``.
+
+        The dialect's marks must be positional.
+        """
+        compiled = statement.compile(
+            dialect=dialect, schema_translate_map=schemas, render_schema_translate=bool(schemas)
+        )
         assert isinstance(compiled, sa.sql.compiler.SQLCompiler)  # noqa: S101 - not DDL
         marks = tuple(compiled.positiontup or ())
         if sorted(marks) != sorted(fields):
@@ -105,8 +128,50 @@ class Compiled:
         order = tuple(fields.index(mark) for mark in marks)
         return cls(str(compiled), None if marks == fields else order)
 
-    def arranged(self, given: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    def arranged(self, given: list[Row]) -> list[Row]:
         """Return rows in the order of the marks."""
         if self.order is None:
             return given
         return [tuple(row[place] for place in self.order) for row in given]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One statement of a commit, for the rows of one kind."""
+
+    kind: str
+    """The key of its rows in a batch."""
+    compiled: Compiled
+    must_hit: bool
+    """Whether each row must change something that is there."""
+
+
+_STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
+    # in the order in which foreign keys allow them, after the graphs
+    ("executions", INSERT_EXECUTION, rows.NewExecution, False),
+    ("tasks", INSERT_TASK, rows.NewTask, False),
+    ("task_moves", MOVE_TASK, rows.TaskMove, True),
+    ("attempts", INSERT_ATTEMPT, rows.NewAttempt, False),
+    ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
+    ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
+    ("events", INSERT_EVENT, rows.NewEvent, False),
+)
+
+
+def _insert_graph(dialect: sa.Dialect) -> sa.Insert:
+    if dialect.name == "postgresql":
+        return postgresql.insert(GRAPHS).on_conflict_do_nothing()
+    return sqlite.insert(GRAPHS).on_conflict_do_nothing()
+
+
+def steps(dialect: sa.Dialect, schemas: Schemas | None = None) -> tuple[Step, ...]:
+    """Return the statements of a commit, as ``dialect``'s driver takes them, in their order."""
+    graphs = ("graphs", _insert_graph(dialect), rows.GraphRow, False)
+    return tuple(
+        Step(
+            kind=kind,
+            compiled=Compiled.of(statement, dialect, _fields(row), schemas),
+            must_hit=must_hit,
+        )
+        for kind, statement, row, must_hit in (graphs, *_STEPS)
+    )

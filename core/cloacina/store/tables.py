@@ -35,6 +35,9 @@ RUNNERS: Final = sa.Table(
     _text("host"),
     _number("process_id"),
     _text("started_at"),
+    # PostgreSQL alone knows leases, by its own clock; on SQLite a lock says who lives
+    sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+    _text("last_batch", null=True),
 )
 
 GRAPHS: Final = sa.Table(

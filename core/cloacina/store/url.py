@@ -1,16 +1,20 @@
 """Where a database is: the forms of URL that are accepted, and what each means.
 
+``postgresql://`` and ``postgres://`` are read by libpq, which knows the query keys; everything
+else is SQLite.
+
 ``sqlite:///abs/path.db`` is absolute and ``sqlite://./rel.db`` relative, because the scheme is
 stripped literally; a bare path and ``pathlib.Path`` are paths; ``:memory:`` is private to one
-runner. The only query key is ``mode`` (``rwc`` creates the file, ``rw`` and ``ro`` do not).
+runner. SQLite's only query key is ``mode`` (``rwc`` creates the file, ``rw`` and ``ro`` do not).
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
-from cloacina.errors import InvalidUrlError
+from cloacina.errors import InvalidSchemaError, InvalidUrlError
 
 Mode = Literal["rwc", "rw", "ro"]
 _MODES: dict[str, Mode] = {"rwc": "rwc", "rw": "rw", "ro": "ro"}
@@ -22,6 +26,11 @@ class SqliteLocation:
 
     path: Path | None
     mode: Mode = "rwc"
+
+    @property
+    def shown(self) -> str:
+        """The path, for people."""
+        return str(self.path or ":memory:")
 
     @classmethod
     def parse(cls, url: str | Path) -> "SqliteLocation":
@@ -57,3 +66,58 @@ def _mode_of(url: str, query: str) -> Mode:
             raise InvalidUrlError(url, f"has the mode {value!r}; known are {', '.join(_MODES)}")
         mode = _MODES[value]
     return mode
+
+
+DEFAULT_SCHEMA: Final = "public"
+_SCHEMES: Final = ("postgresql", "postgres")
+_SCHEMA: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresLocation:
+    """One schema of a PostgreSQL database."""
+
+    url: str = field(repr=False)
+    """May hold a password: print ``shown`` instead."""
+    schema: str = DEFAULT_SCHEMA
+
+    @property
+    def shown(self) -> str:
+        """The URL without query and without password."""
+        return re.sub(r"(?<=://)([^/@?]*?):[^/?]*@", r"\1:***@", self.url.partition("?")[0])
+
+
+Location = SqliteLocation | PostgresLocation
+
+
+def parse_location(url: str | Path, schema: str | None = None) -> Location:
+    """Read a URL or path, and the name of the schema that holds the tables.
+
+    Raises:
+        InvalidUrlError: for a URL that cannot be used, or a schema where there are none.
+        InvalidSchemaError: for a name that no schema can have.
+    """
+    if isinstance(url, str) and url.partition("://")[0] in _SCHEMES:
+        return PostgresLocation(url=url, schema=_checked(DEFAULT_SCHEMA, schema))
+    location = SqliteLocation.parse(url)
+    if schema is not None:
+        raise InvalidUrlError(str(url), "is not of PostgreSQL, which alone has schemas")
+    return location
+
+
+def _checked(default: str, schema: str | None) -> str:
+    if schema is None:
+        return default
+    if not schema:
+        raise InvalidSchemaError(schema, "Schema name cannot be empty")
+    if not re.fullmatch(r"[A-Za-z0-9_]+", schema, re.ASCII):
+        raise InvalidSchemaError(
+            schema, "Schema name must contain only alphanumeric characters and underscores"
+        )
+    if not _SCHEMA.fullmatch(schema):
+        raise InvalidSchemaError(
+            schema, "Schema name must not begin with a digit, nor be longer than 63 characters"
+        )
+    if schema.lower().startswith("pg_") or schema.lower() == "information_schema":
+        raise InvalidSchemaError(schema, "Schema name must not be one that PostgreSQL reserves")
+    return schema

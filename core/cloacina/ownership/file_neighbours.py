@@ -1,0 +1,94 @@
+"""The other runners on a SQLite file: join them, take over from the dead, tell the living."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+from cloacina.ownership.member import Member
+from cloacina.ownership.neighbours import Accepts
+from cloacina.ownership.presence import Presence, remains_of
+from cloacina.ownership.watch import Watch
+from cloacina.planner.events import StoredExecution
+from cloacina.store import ownership
+from cloacina.store.sqlite import SqliteDatabase
+
+
+class FileNeighbours(Member):
+    """This runner among those that share its file (see ``Neighbours``)."""
+
+    _if_unwritten = "what this runner had is taken over by the next one"
+
+    def __init__(
+        self,
+        database: SqliteDatabase,
+        runner_id: str,
+        accepts: Accepts,
+        clock_us: Callable[[], int],
+    ) -> None:
+        """Claim only what ``accepts`` says yes to; ``clock_us`` reads the wall clock."""
+        super().__init__(database, runner_id, clock_us)
+        self._database = database
+        self._accepts = accepts
+        self._presence = Presence(database.sidecar, runner_id)
+        self._watch: Watch | None = None
+        self._at_us = 0
+
+    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+        """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
+        self._at_us = at_us
+        self.join_again()
+        self._watch = Watch(self._presence, notice)
+
+    def join_again(self) -> None:
+        """Register; while a lock says that we live, nobody strikes us out."""
+        with self._database.write() as connection:
+            ownership.register(
+                connection,
+                self._runner_id,
+                self._at_us,
+                host=socket.gethostname(),
+                process_id=os.getpid(),
+            )
+
+    def take_over(self) -> Sequence[StoredExecution]:
+        """Release what dead runners held; claim and return what nobody owns and we can plan."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        with self._database.read() as connection:
+            peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
+            self._watch.follow(peers)
+            found = [remains_of(self._database.sidecar, peer) for peer in peers]
+            dead = [remains for remains in found if remains is not None]
+            is_needed = dead or any(map(self._accepts, ownership.unowned(connection)))
+        if not is_needed:
+            return ()
+        try:
+            with self._database.write() as connection:
+                ownership.release(connection, [remains.runner_id for remains in dead])
+                claimed = ownership.claim(connection, self._runner_id, self._accepts)
+            for remains in dead:
+                remains.bury()
+        finally:
+            for remains in dead:
+                remains.leave()
+        with self._database.read() as connection:
+            return self._load(connection, claimed)
+
+    def ask_for_ends(self) -> None:
+        """Have the others ring when executions of theirs end."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ask_for_ends()
+
+    def tell_of_ends(self) -> None:
+        """Wake those others that asked: executions of ours ended."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.tell_of_ends()
+
+    def _ring_all(self) -> None:
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ring_all()
+
+    def _part(self) -> None:
+        if self._watch is not None:
+            self._watch.ring_all()
+            self._watch.close()
+        self._presence.close()  # the lock that is let go says enough

@@ -1,0 +1,86 @@
+"""What a runner does among the others in the same way on every database."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from cloacina.errors import StoreUnavailableError
+from cloacina.model.states import ExecutionStatus, Wish
+from cloacina.planner.events import StoredExecution
+from cloacina.store import commands, ownership, reader
+from cloacina.store.contract import Database
+
+_LOG = logging.getLogger("cloacina")
+
+
+class Member(ABC):
+    """The common half of ``Neighbours``: the inbox of commands, the ends of others, leaving."""
+
+    _if_unwritten: ClassVar[str]
+    """What becomes of this runner's executions if it cannot say that it leaves."""
+
+    def __init__(self, database: Database, runner_id: str, clock_us: Callable[[], int]) -> None:
+        """Be known as ``runner_id``; ``clock_us`` reads the wall clock."""
+        self._store = database
+        self._runner_id = runner_id
+        self._clock_us = clock_us
+        self._leaving = threading.Lock()
+        self._has_left = False
+
+    @abstractmethod
+    def _ring_all(self) -> None:
+        """Have every other runner look around."""
+
+    @abstractmethod
+    def _part(self) -> None:
+        """Tell the others that this runner goes, and let go of everything."""
+
+    def finished(self, execution_id: str) -> StoredExecution | None:
+        """Return an execution if it has ended, whoever ran it (see ``Neighbours``)."""
+        with self._store.read() as connection:
+            stored = reader.load(connection, execution_id)
+        return stored if ExecutionStatus(stored.status).is_final else None
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
+        """Leave a wish for whoever owns an execution, or will, and wake the others."""
+        with self._store.write() as connection:
+            commands.leave(connection, command_id, execution_id, wish, at_us)
+        self._ring_all()
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[commands.Command]:
+        """Return the wishes that others left for executions of ours, oldest first."""
+        with self._store.read() as connection:
+            found = commands.open_commands(connection)
+        return [command for command in found if is_ours(command.execution_id)]
+
+    def answer(self, command_ids: Sequence[str]) -> None:
+        """Close commands whose effect is committed, and wake those who wait for them."""
+        with self._store.write() as connection:
+            commands.close(connection, command_ids, self._clock_us())
+        self._ring_all()
+
+    def leave(self) -> None:
+        """Leave what is still owned for the others, and go (see ``Neighbours``)."""
+        with self._leaving:
+            if self._has_left:
+                return
+            self._has_left = True
+        try:
+            with self._store.write() as connection:
+                ownership.release(connection, [self._runner_id])
+        except StoreUnavailableError as error:
+            _LOG.warning("%s; %s", error, self._if_unwritten)
+        self._part()
+
+    @staticmethod
+    def _load(connection: reader.Connection, claimed: Sequence[str]) -> list[StoredExecution]:
+        """Return what was claimed, but for damaged rows: they must not keep the others back."""
+        loaded = []
+        for execution_id in claimed:
+            try:
+                loaded.append(reader.load(connection, execution_id))
+            except ValueError as error:
+                _LOG.error("execution %s cannot be read: %s", execution_id, error)
+        return loaded

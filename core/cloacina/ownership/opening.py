@@ -1,0 +1,67 @@
+"""Open the database that a URL means, and the door to the other runners on it."""
+
+from collections.abc import Callable
+from typing import NamedTuple, assert_never
+
+from cloacina.errors import MissingDriverError
+from cloacina.ownership.file_neighbours import FileNeighbours
+from cloacina.ownership.neighbours import Accepts, Neighbours
+from cloacina.ownership.pulse import LeaseTimes
+from cloacina.store.contract import Database
+from cloacina.store.sqlite import SqliteDatabase
+from cloacina.store.url import Location, PostgresLocation, SqliteLocation
+
+
+class Opened(NamedTuple):
+    """An open database and those who share it."""
+
+    database: Database
+    neighbours: Neighbours
+
+
+def open_database(
+    location: Location,
+    runner_id: str,
+    accepts: Accepts,
+    clock_us: Callable[[], int],
+    times: LeaseTimes,
+) -> Opened:
+    """Open the database at ``location`` for a runner that claims what ``accepts`` says yes to.
+
+    Args:
+        location: where it is.
+        runner_id: under which name the others know this runner.
+        accepts: says of an unowned execution whether it can run here.
+        clock_us: reads the wall clock.
+        times: of the lease; without effect on SQLite, where a lock says who lives.
+
+    Raises:
+        MissingDriverError: if the driver for the database is not installed.
+        EngineError: if it cannot be opened.
+    """
+    match location:
+        case SqliteLocation():
+            file = SqliteDatabase(location)
+            return Opened(file, FileNeighbours(file, runner_id, accepts, clock_us))
+        case PostgresLocation():
+            return _open_postgres(location, runner_id, accepts, clock_us, times)
+        case _:
+            assert_never(location)
+
+
+def _open_postgres(
+    location: PostgresLocation,
+    runner_id: str,
+    accepts: Accepts,
+    clock_us: Callable[[], int],
+    times: LeaseTimes,
+) -> Opened:
+    try:  # the driver is an extra, and slow to import
+        from cloacina.ownership.lease_neighbours import LeaseNeighbours  # noqa: PLC0415
+        from cloacina.store.postgres import PostgresDatabase  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        raise MissingDriverError("PostgreSQL", "psycopg", "postgres") from error
+    database = PostgresDatabase(location, lease_s=times.lease_s)
+    return Opened(database, LeaseNeighbours(database, runner_id, accepts, clock_us, times))

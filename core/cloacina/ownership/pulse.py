@@ -1,0 +1,172 @@
+"""One thread that renews a runner's lease, rings the others and hears them.
+
+It lives on a database connection of its own, and makes a new one whenever that breaks. A runner
+that cannot renew in time is evicted by the others; it learns of it here or at its next commit.
+"""
+
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cloacina.errors import StoreUnavailableError
+
+_LOG = logging.getLogger("cloacina")
+_FIRST_PAUSE_S: Final = 0.05
+
+HELLO: Final = "h"
+"""Rung by a runner that begins to listen: who waits for ends asks it too."""
+LOOK: Final = "l"
+"""Rung when something changed that the others may want to look at."""
+TELL_ME: Final = "t"
+"""Rung by a runner that waits for an execution that it does not own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTimes:
+    """How often a runner says that it lives, and how long its silence is borne."""
+
+    lease_s: float = 15.0
+    heartbeat_s: float = 5.0
+    poll_s: float = 5.0
+    """How long an unheard change may go unnoticed."""
+
+
+class Line(Protocol):
+    """An open connection for this thread; every call may raise ``StoreUnavailableError``."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when somebody rings."""
+        ...
+
+    def renew(self) -> bool:
+        """Prolong the lease; ``False`` if the others took it away."""
+        ...
+
+    def ring(self, why: str) -> None:
+        """Have every other runner hear ``why``."""
+
+    def heard(self) -> Iterable[str]:
+        """Return what the others rang since the last call, without waiting."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Pulse:
+    """The thread, from construction until ``close``."""
+
+    def __init__(
+        self, open_line: Callable[[], Line], times: LeaseTimes, notice: Callable[[], None]
+    ) -> None:
+        """Call ``notice``, from the thread, whenever it is time to look at the database."""
+        self._open_line = open_line
+        self._times = times
+        self._notice = notice
+        self._lock = threading.Lock()
+        self._wanted: set[str] = set()
+        self._closing = threading.Event()
+        self._is_waiting = False
+        self._is_asked = False
+        self._pause_s = _FIRST_PAUSE_S
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="cloacina-pulse", daemon=True)
+        self._thread.start()
+
+    def ask_for_ends(self) -> None:
+        """Have the others, and those that come later, ring when executions of theirs end."""
+        self._is_waiting = True
+        self.ring(TELL_ME)
+
+    def tell_of_ends(self) -> None:
+        """Wake the others if any ever asked for it."""
+        if self._is_asked:
+            self.ring(LOOK)
+
+    def ring(self, why: str) -> None:
+        """Ring soon; what is rung again meanwhile is rung once."""
+        with self._lock:
+            is_first = not self._wanted
+            self._wanted.add(why)
+        if is_first:
+            self._wake_up()
+
+    def close(self) -> None:
+        """Ring what is to be rung, if the database is there, and stop."""
+        self._closing.set()
+        self._wake_up()
+        self._thread.join()
+        os.close(self._wake)
+        os.close(self._woken)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with closing(self._open_line()) as line:
+                    self._live(line)
+            except StoreUnavailableError as error:
+                if self._closing.is_set():
+                    return
+                _LOG.warning("%s; trying again in %g s", error, self._pause_s)
+                self._wait(None, self._pause_s)
+                self._pause_s = min(2 * self._pause_s, self._times.heartbeat_s)
+
+    def _live(self, line: Line) -> None:
+        line.ring(HELLO)
+        if self._is_waiting:
+            line.ring(TELL_ME)
+        beat_at = look_at = time.monotonic()
+        while True:
+            for why in self._taken():
+                line.ring(why)
+            if self._closing.is_set():
+                return
+            now = time.monotonic()
+            if now >= beat_at:
+                is_ours = line.renew()
+                self._pause_s = _FIRST_PAUSE_S
+                beat_at = now + self._times.heartbeat_s
+                if not is_ours:
+                    look_at = now  # the kernel finds out what that means
+            if now >= look_at:
+                look_at = now + self._times.poll_s
+                self._notice()
+            self._wait(line, min(beat_at, look_at) - now)
+            self._answer(set(line.heard()))
+
+    def _answer(self, heard: set[str]) -> None:
+        if TELL_ME in heard:
+            self._is_asked = True
+            self.ring(LOOK)  # what ended before we were asked has not been told
+        if HELLO in heard and self._is_waiting:
+            self.ring(TELL_ME)
+        if heard:
+            self._notice()
+
+    def _taken(self) -> set[str]:
+        with self._lock:
+            wanted, self._wanted = self._wanted, set()
+        return wanted
+
+    def _wait(self, line: Line | None, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if line is not None:
+            poll.register(line.fileno(), select.POLLIN)
+        poll.poll(max(0.0, seconds) * 1000)
+        try:
+            os.read(self._woken, 4096)
+        except BlockingIOError:
+            return  # it was the time, or the line
+
+    def _wake_up(self) -> None:
+        try:
+            os.write(self._wake, b"w")
+        except BlockingIOError:
+            return  # the pipe is full: it will wake anyway

@@ -1,0 +1,49 @@
+"""What one transaction of a group commit holds."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from cloacina.planner.execution import ExecutionState
+from cloacina.store import rows
+from cloacina.store.statements import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The rows of some executions, by the statement that writes them."""
+
+    token: str
+    """Names this batch, so that one whose answer was lost can be recognised."""
+    owner: str
+    fences: dict[str, int]
+    """Execution id -> the epoch in which it must still be the owner's."""
+    rows: dict[str, list[Row]]
+
+    @classmethod
+    def of(
+        cls, executions: Sequence[ExecutionState], owner: str, known_graphs: Collection[str]
+    ) -> "Batch":
+        """Return everything unsaved of ``executions``; graphs that are stored are left out."""
+        stored = [each for each in executions if each.stored_status is not None]
+        new = [each for each in executions if each.stored_status is None]
+        graphs = {each.topology.digest: each.topology.document for each in new}
+        return cls(
+            token=uuid4().hex,
+            owner=owner,
+            fences={each.id: each.epoch for each in stored},
+            rows={
+                # in one order for all writers, who would otherwise wait for each other in a circle
+                "graphs": [
+                    rows.GraphRow(digest, graphs[digest])
+                    for digest in sorted(graphs.keys() - set(known_graphs))
+                ],
+                "executions": [rows.new_execution(e, owner, e.topology.digest) for e in new],
+                "tasks": [row for e in executions for row in rows.new_tasks(e)],
+                "task_moves": [row for e in executions for row in rows.task_moves(e)],
+                "attempts": [row for e in executions for row in rows.new_attempts(e, owner)],
+                "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
+                "execution_moves": [rows.execution_move(e, owner) for e in stored if e.has_moved],
+                "events": [row for e in executions for row in rows.new_events(e)],
+            },
+        )

@@ -1,0 +1,84 @@
+"""What a runner needs of its database, whichever it is."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from cloacina.errors import RejectedWriteError
+from cloacina.planner.execution import ExecutionState
+
+
+@dataclass(slots=True)
+class Written:
+    """How a group commit went."""
+
+    saved: list[ExecutionState] = field(default_factory=list)
+    lost: list[ExecutionState] = field(default_factory=list)
+    """No longer this owner's; nothing of them was written."""
+    rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    postponed: list[ExecutionState] = field(default_factory=list)
+    """Not known to be written; the same write may succeed later."""
+    obstacle: str = ""
+    """Why something was postponed."""
+
+    def postpone(self, executions: Sequence[ExecutionState], error: Exception) -> None:
+        """Note that ``executions`` have to be written later."""
+        self.postponed.extend(executions)
+        self.obstacle = str(error)
+
+    def add(self, part: "Written") -> None:
+        """Add how a part of the batch went."""
+        self.saved += part.saved
+        self.lost += part.lost
+        self.rejected += part.rejected
+        self.postponed += part.postponed
+        self.obstacle = part.obstacle or self.obstacle
+
+
+class Writer(Protocol):
+    """The one writing connection of a runner. Belongs to the kernel's thread."""
+
+    def commit(self, executions: Sequence[ExecutionState]) -> Written:
+        """Write everything unsaved of ``executions``, as far as the database takes it now.
+
+        What is postponed is all that the next call may name: the writer offers it as it was.
+
+        Raises:
+            EvictedError: the other runners hold this one for dead; what it owned is theirs.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Database(Protocol):
+    """An open database: transactions for anybody, one writer for the kernel."""
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that sees one consistent state and changes nothing.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+            EngineError: if the database cannot be read.
+        """
+        ...
+
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        """Open a writing transaction for a block: committed at its end, rolled back on an error.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+            EngineError: if the database refuses it.
+        """
+        ...
+
+    def open_writer(self, owner: str) -> Writer:
+        """Open the connection on which the runner ``owner`` commits what its executions do."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""

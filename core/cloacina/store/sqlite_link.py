@@ -1,0 +1,67 @@
+"""Write batches to SQLite."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from sqlalchemy.dialects import sqlite
+
+from cloacina.errors import StoreUnavailableError
+from cloacina.store.batch import Batch
+from cloacina.store.statements import FENCE, Compiled, steps
+from cloacina.store.writer import MissedError, RefusedError
+
+_DIALECT = sqlite.dialect()
+_FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
+_STEPS = steps(_DIALECT)
+
+
+class SqliteLink:
+    """One connection that writes in its turn."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, turn: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Write on ``connection``, which is closed with the link, while holding ``turn()``."""
+        self._connection = connection
+        self._turn = turn
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def write(self, batch: Batch) -> None:
+        """Write all of ``batch``, or nothing of it (see ``Link``)."""
+        try:
+            with self._transaction() as connection:
+                _write(connection, batch)
+        except sqlite3.OperationalError as error:  # the disk is full, the file busy, and so on
+            raise StoreUnavailableError(f"the database could not be written: {error}") from error
+        except (sqlite3.DatabaseError, OverflowError) as error:
+            raise RefusedError(error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        with self._turn():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+
+def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+    for execution_id, epoch in batch.fences.items():
+        fence = (execution_id, batch.owner, epoch)
+        if connection.execute(_FENCE.text, fence).fetchone() is None:
+            raise MissedError
+    for step in _STEPS:
+        given = batch.rows[step.kind]
+        if given:
+            done = connection.executemany(step.compiled.text, step.compiled.arranged(given))
+            if step.must_hit and done.rowcount != len(given):
+                raise MissedError

@@ -1,0 +1,31 @@
+"""Databases of both kinds, for the tests that hold on either."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.databases import Where, a_database, the_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real server, started when the first test asks for it."""
+    with the_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[Where]:
+    """A new PostgreSQL database."""
+    with a_database(postgres_server) as url:
+        yield Where(url=url, is_postgres=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+    """A new database, once of each kind."""
+    if request.param == "sqlite":
+        return Where(url=str(tmp_path / "c.db"), is_postgres=False)
+    found: Where = request.getfixturevalue("postgres")
+    return found
