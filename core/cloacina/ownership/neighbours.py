@@ -61,13 +61,13 @@ class Neighbours:
             with self._database.write() as connection:
                 ownership.release(connection, [remains.runner_id for remains in dead])
                 claimed = ownership.claim(connection, self._runner_id, self._accepts)
+                # read before anybody else can claim and end them
+                loaded = [self._load(connection, execution_id) for execution_id in claimed]
             for remains in dead:
                 remains.bury()
         finally:
             for remains in dead:
                 remains.leave()
-        with self._database.engine.connect() as connection:
-            loaded = [self._load(connection, execution_id) for execution_id in claimed]
         return [stored for stored in loaded if stored is not None]
 
     @staticmethod
