@@ -24,9 +24,9 @@ class Place:
     where: Where
     side: Path
 
-    def begin(self) -> "subprocess.Popen[str]":
+    def begin(self, work: int = 150_000) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, TARGET, self.where.url, self.side],
+            [sys.executable, TARGET, self.where.url, self.side, str(work)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,15 +92,17 @@ def compare_history_with_side_file(place: Place) -> None:
 
 
 def test_a_living_process_takes_over_from_one_that_is_killed(place: Place) -> None:
-    first = place.begin()
+    first = place.begin(work=5_000_000)  # seconds in all: longer than a process takes to start
     assert first.stdout is not None
     assert first.stdout.readline() == "running\n"
-    second = place.begin()
+    second = place.begin(work=1000)
     assert second.stdout is not None
+    assert second.stderr is not None
     assert second.stdout.readline() == "running\n"
     first.kill()
     first.communicate()
-    out, err = second.communicate(timeout=60)
-    assert out == "Completed 50\n"
+    assert second.stdout.read() == "Completed 50\n"
+    err = second.stderr.read()
     assert [line for line in err.splitlines() if not is_expected(line)] == []
+    second.communicate(timeout=60)
     compare_history_with_side_file(place)

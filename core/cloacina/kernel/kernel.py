@@ -158,7 +158,7 @@ class Kernel:
         effects: list[Effect] = []
         for message in self._messages():
             effects += self._take(message)
-        gone = self._commit()
+        gone, effects = self._commit(effects)
         self._close_commands()
         while self._unanswered:
             answer = self._unanswered.pop(0)
@@ -167,7 +167,7 @@ class Kernel:
                 _tell([answer.future], answer.value)
             else:
                 _refuse([answer.future], error)
-        self._carry_out([effect for effect in effects if effect.execution.id not in gone])
+        self._carry_out(effects)
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
 
@@ -284,11 +284,14 @@ class Kernel:
             _LOG.exception("could not look for executions to take over; the next change retries")
             return ()
 
-    def _commit(self) -> dict[str, EngineError]:
-        """Write what changed; return which executions are not ours to go on with, and why."""
+    def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
+        """Write what changed; return which executions are not ours to go on with, and why.
+
+        Returned as well are the effects that may be carried out: those of what was written.
+        """
         unsaved = self._planner.take_unsaved()
         if not unsaved and not self._is_evicted:
-            return {}
+            return {}, []
         written = self._write(unsaved)
         for execution in written.saved:
             self._planner.saved(execution)
@@ -299,7 +302,9 @@ class Kernel:
         for execution in (*written.lost, *refused, *written.postponed):
             _LOG.error("%s", gone[execution.id])
             self._drop(execution, gone[execution.id])
-        return gone
+        # by object: one id may stand for two states, lost and claimed again in one turn
+        saved = {id(execution) for execution in written.saved}
+        return gone, [effect for effect in effects if id(effect.execution) in saved]
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         """Write until the database has taken or refused everything; nothing is lost meanwhile.

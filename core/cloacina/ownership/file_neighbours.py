@@ -65,13 +65,14 @@ class FileNeighbours(Member):
             with self._database.write() as connection:
                 ownership.release(connection, [remains.runner_id for remains in dead])
                 claimed = ownership.claim(connection, self._runner_id, self._accepts)
+                # read before anybody else can claim and end them
+                loaded = self._load(connection, claimed)
             for remains in dead:
                 remains.bury()
         finally:
             for remains in dead:
                 remains.leave()
-        with self._database.read() as connection:
-            return self._load(connection, claimed)
+        return loaded
 
     def ask_for_ends(self) -> None:
         """Have the others ring when executions of theirs end."""

@@ -109,8 +109,10 @@ def release(connection: sa.Connection, gone: Iterable[str]) -> None:
 
 
 def unowned(connection: sa.Connection) -> list[Unowned]:
-    """Return the unfinished executions that no runner plans, oldest first."""
+    """Return the unfinished executions that no registered runner plans, oldest first."""
     columns = EXECUTIONS.c
+    # a runner that was struck out by mistake, and goes on, can still add executions
+    is_free = columns.owner.is_(None) | columns.owner.not_in(sa.select(RUNNERS.c.id))
     query = (
         sa.select(
             columns.id.label("execution_id"),
@@ -123,7 +125,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             GRAPHS.c.document,
         )
         .join(GRAPHS, GRAPHS.c.digest == columns.graph_digest)
-        .where(columns.owner.is_(None), _UNFINISHED)
+        .where(is_free, _UNFINISHED)
         .order_by(columns.id)
     )
     found = (_unowned(**row) for row in connection.execute(query).mappings().all())
