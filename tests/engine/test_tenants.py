@@ -40,7 +40,9 @@ def test_tenants_in_one_database_see_only_what_is_theirs(postgres: Where, runtim
 
 
 def test_every_statement_names_the_schema(postgres: Where, runtime: Runtime) -> None:
-    nowhere = postgres.with_schema("pg_catalog").url  # an unqualified name would not be found
+    nowhere = postgres.with_option(
+        "search_path", "pg_catalog"
+    ).url  # an unqualified name would not be found
     with DefaultRunner(nowhere, runtime=runtime, schema="tenant") as runner:
         execution_id = runner.execute("w", {"by": "me"}).execution_id
     with DefaultRunner(nowhere, runtime=runtime, schema="tenant") as runner:
