@@ -28,9 +28,9 @@ class Where:
     url: str
     is_postgres: bool
 
-    def with_schema(self, schema: str) -> "Where":
-        """Return the same database, for queries in one of its schemas."""
-        option = urlencode({"options": f"-csearch_path={schema}"}, quote_via=quote)
+    def with_option(self, name: str, value: str) -> "Where":
+        """Return the same database, for connections with a setting of the server's."""
+        option = urlencode({"options": f"-c{name}={value}"}, quote_via=quote)
         return replace(self, url=f"{self.url}{'&' if '?' in self.url else '?'}{option}")
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:

@@ -98,24 +98,31 @@ class World:
         self.settled: list[AttemptSettled] = []
         self.saves = 0
 
+    @property
+    def now(self) -> Now:
+        return Now(self.now_us + self.utc_offset_us, self.now_us)
+
+    def submission(
+        self, workflow: WorkflowSpec, id: str = "e", priority: int = 0, **values: JsonValue
+    ) -> Submitted:
+        return Submitted(
+            identity=Identity(
+                execution_id=id,
+                tenant="public",
+                package="embedded",
+                package_digest=None,
+                workflow=workflow.name,
+                workflow_version="v",
+                priority=priority,
+            ),
+            topology=Topology.of(workflow),
+            input_texts={key: encode(value) for key, value in values.items()},
+        )
+
     def submit(
         self, workflow: WorkflowSpec, id: str = "e", priority: int = 0, **values: JsonValue
     ) -> ExecutionState:
-        self.step(
-            Submitted(
-                identity=Identity(
-                    execution_id=id,
-                    tenant="public",
-                    package="embedded",
-                    package_digest=None,
-                    workflow=workflow.name,
-                    workflow_version="v",
-                    priority=priority,
-                ),
-                topology=Topology.of(workflow),
-                input_texts={key: encode(value) for key, value in values.items()},
-            )
-        )
+        self.step(self.submission(workflow, id, priority, **values))
         return self.planner_execution(id)
 
     def planner_execution(self, id: str) -> ExecutionState:
@@ -142,7 +149,7 @@ class World:
         self.step(TimePassed())
 
     def step(self, event: Event) -> None:
-        effects = self.planner.step(event, Now(self.now_us + self.utc_offset_us, self.now_us))
+        effects = self.planner.step(event, self.now)
         for execution in self.planner.take_unsaved():
             self.planner.saved(execution)
             self.saves += 1

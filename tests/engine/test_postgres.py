@@ -334,6 +334,27 @@ def test_a_commit_whose_answer_is_lost_takes_effect_once(
     compare(postgres, diary.entries)
 
 
+def test_a_transaction_that_its_runner_leaves_open_is_ended_by_the_server(
+    postgres: Where, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = Diary()
+    define_chain(diary)
+    locked: list[tuple[Any, ...]] = []
+    impatient = postgres.with_option("lock_timeout", "10s")
+    real_sync = psycopg.Pipeline.sync
+
+    def sync(self: psycopg.Pipeline) -> None:
+        real_sync(self)
+        if diary.entries and not locked:  # stop between the statements and the commit
+            locked.extend(impatient.query("SELECT id FROM runners FOR UPDATE"))
+
+    monkeypatch.setattr(psycopg.Pipeline, "sync", sync)
+    with DefaultRunner(postgres.url, runtime=runtime, config=HASTY) as runner:
+        assert runner.execute("chain", {"n": 1}).status == "Completed"
+    assert len(locked) == 1
+    compare(postgres, diary.entries)
+
+
 def test_a_runner_can_be_shut_down_while_its_database_is_away(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -106,7 +106,7 @@ class Pulse:
         os.close(self._woken)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        while True:
             try:
                 with closing(self._open_line()) as line:
                     self._live(line)
@@ -116,6 +116,8 @@ class Pulse:
                 _LOG.warning("%s; trying again in %g s", error, self._pause_s)
                 self._wait(None, self._pause_s)
                 self._pause_s = min(2 * self._pause_s, self._times.heartbeat_s)
+            else:
+                return
 
     def _live(self, line: Line) -> None:
         line.ring(HELLO)
@@ -123,9 +125,10 @@ class Pulse:
             line.ring(TELL_ME)
         beat_at = look_at = time.monotonic()
         while True:
+            is_closing = self._closing.is_set()  # what is wanted before that is still rung
             for why in self._taken():
                 line.ring(why)
-            if self._closing.is_set():
+            if is_closing:
                 return
             now = time.monotonic()
             if now >= beat_at:

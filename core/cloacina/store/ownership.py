@@ -38,6 +38,8 @@ class Unowned:
     topology: Topology
 
 
+_IS_OVERDUE: Final = sa.or_(RUNNERS.c.lease_until.is_(None), RUNNERS.c.lease_until < sa.func.now())
+
 RENEW: Final = (
     sa.update(RUNNERS)
     .values(lease_until=sa.func.now() + sa.bindparam("lease", type_=sa.Interval))
@@ -71,8 +73,8 @@ def runner_ids(connection: sa.Connection) -> list[str]:
 
 def leases(connection: sa.Connection) -> dict[str, bool]:
     """Return whether the lease of each runner ran out."""
-    query = sa.select(RUNNERS.c.id, sa.func.coalesce(RUNNERS.c.lease_until < sa.func.now(), False))
-    return {runner_id: bool(is_over) for runner_id, is_over in connection.execute(query)}
+    query = sa.select(RUNNERS.c.id, _IS_OVERDUE)
+    return {runner_id: bool(is_overdue) for runner_id, is_overdue in connection.execute(query)}
 
 
 def hold(connection: sa.Connection, runner_id: str) -> bool:
@@ -88,7 +90,7 @@ def evict(connection: sa.Connection, *, but: str) -> list[str]:
     """Remove the runners whose lease ran out and that are not just writing; return their ids."""
     overdue = (
         sa.select(RUNNERS.c.id)
-        .where(RUNNERS.c.lease_until < sa.func.now(), RUNNERS.c.id != but)
+        .where(_IS_OVERDUE, RUNNERS.c.id != but)
         .with_for_update(skip_locked=True)
     )
     gone = list(connection.execute(overdue).scalars())

@@ -8,10 +8,12 @@ needs a connection that stays; without it the backstop serves.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import parse_qsl
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import conninfo
+from psycopg.pq import Conninfo
 from sqlalchemy import exc
 from sqlalchemy.schema import CreateSchema
 
@@ -141,10 +143,15 @@ class PostgresDatabase:
 
 
 def _conninfo(location: PostgresLocation) -> str:
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
+    for key, _ in parse_qsl(location.url.partition("?")[2], keep_blank_values=True):
+        if key not in known:
+            raise InvalidUrlError(
+                location.shown, f"has the query key {key!r}, which libpq does not know"
+            )
     try:
         given = conninfo.conninfo_to_dict(location.url)
-    except psycopg.ProgrammingError as error:
+    except psycopg.ProgrammingError:
         # what libpq says may quote the URL, password and all
-        said = str(error).strip() if location.shown == location.url else "libpq cannot read it"
-        raise InvalidUrlError(location.shown, f"is not a URL that libpq takes ({said})") from None
+        raise InvalidUrlError(location.shown, "is none that libpq can read") from None
     return conninfo.make_conninfo("", **{**_DEFAULTS, **given})
