@@ -45,7 +45,7 @@ class _Place:
     descending_priority: int
     execution_age: int
     arrival: int
-    execution_id: str = field(compare=False)
+    execution: ExecutionState = field(compare=False)
     task_number: int = field(compare=False)
 
 
@@ -58,7 +58,7 @@ class Planner:
         self._sources = sources
         self._executions: dict[str, ExecutionState] = {}
         self._queue: list[_Place] = []
-        self._timers: list[tuple[int, int, str, int]] = []
+        self._timers: list[tuple[int, int, ExecutionState, int]] = []
         self._arrivals = 0
         self._is_stopping = False
         self._unsaved: dict[str, ExecutionState] = {}
@@ -141,6 +141,7 @@ class Planner:
 
     def _restore(self, event: Claimed, now: Now) -> list[Effect]:
         execution = restored(event.stored)
+        self.forget(execution.id)  # lost without our noticing, and ours again
         execution.record("execution_claimed", now.utc_us)
         self._executions[execution.id] = execution
         self._unsaved[execution.id] = execution
@@ -180,12 +181,10 @@ class Planner:
 
     def _wake(self, now: Now) -> list[Effect]:
         while self._timers and self._timers[0][0] <= now.monotonic_us:
-            _, _, execution_id, number = heappop(self._timers)
-            execution = self._executions.get(execution_id)
-            if execution is not None:
-                task = execution.tasks[number]
-                if task.sub_status is SubStatus.RETRYING:
-                    self._enqueue(execution, task)
+            _, _, execution, number = heappop(self._timers)
+            task = execution.tasks[number]
+            if self._is_current(execution) and task.sub_status is SubStatus.RETRYING:
+                self._enqueue(execution, task)
         return self._fill_slots(now)
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
@@ -210,7 +209,7 @@ class Planner:
             -execution.identity.priority,
             execution.created_at_us,
             self._arrivals,
-            execution.id,
+            execution,
             task.number,
         )
         heappush(self._queue, place)
@@ -219,8 +218,8 @@ class Planner:
         effects: list[Effect] = []
         while self._free_slots and self._queue and not self._is_stopping:
             place = heappop(self._queue)
-            execution = self._executions.get(place.execution_id)
-            if execution is None:
+            execution = place.execution
+            if not self._is_current(execution):
                 continue
             task = execution.tasks[place.task_number]
             token = self._sources.new_token()
@@ -240,4 +239,8 @@ class Planner:
 
     def _wake_later(self, execution: ExecutionState, task: TaskState, due_us: int) -> None:
         self._arrivals += 1
-        heappush(self._timers, (due_us, self._arrivals, execution.id, task.number))
+        heappush(self._timers, (due_us, self._arrivals, execution, task.number))
+
+    def _is_current(self, execution: ExecutionState) -> bool:
+        """Whether this very state is planned with: not forgotten, and not claimed afresh since."""
+        return self._executions.get(execution.id) is execution
