@@ -49,13 +49,14 @@ class Neighbours:
             with self._database.write() as connection:
                 ownership.release(connection, [remains.runner_id for remains in dead])
                 claimed = ownership.claim(connection, self._runner_id, self._accepts)
+                # read before anybody else can claim and end them, or not at all
+                taken = list(map(partial(reader.load, connection), claimed))
             for remains in dead:
                 remains.bury()
         finally:
             for remains in dead:
                 remains.leave()
-        with self._database.engine.connect() as connection:
-            return list(map(partial(reader.load, connection), claimed))
+        return taken
 
     def finished(self, execution_id: str) -> StoredExecution | None:
         """Return an execution if it has ended, whoever ran it.
