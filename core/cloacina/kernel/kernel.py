@@ -195,14 +195,18 @@ class Kernel:
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         pause_s = _FIRST_PAUSE_S
-        while True:
+        written = Written(unwritten=list(unsaved))
+        while written.unwritten:
+            left, written.unwritten = written.unwritten, []
             try:
-                return self._writer.commit(unsaved)
+                written.add(self._writer.commit(left))
             except StoreUnavailableError as error:
                 # nothing is lost: the same changes are written as soon as the database takes them
                 _LOG.warning("%s; trying again in %g s", error, pause_s)
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                written.unwritten = left
+        return written
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

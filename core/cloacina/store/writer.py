@@ -49,6 +49,15 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    unwritten: list[ExecutionState] = field(default_factory=list)
+    """The database became unavailable before their turn; the same call may succeed later."""
+
+    def add(self, part: "Written") -> None:
+        """Add how another part of the batch went."""
+        self.saved += part.saved
+        self.lost += part.lost
+        self.rejected += part.rejected
+        self.unwritten += part.unwritten
 
 
 class _MissedError(Exception):
@@ -87,14 +96,12 @@ class SqliteWriter:
             if len(executions) == 1:
                 self._blame(executions[0], error, written)
             else:
-                for half in (
-                    executions[: len(executions) // 2],
-                    executions[len(executions) // 2 :],
-                ):
-                    part = self.commit(half)
-                    written.saved += part.saved
-                    written.lost += part.lost
-                    written.rejected += part.rejected
+                middle = len(executions) // 2
+                written.add(self.commit(executions[:middle]))
+                try:
+                    written.add(self.commit(executions[middle:]))
+                except StoreUnavailableError:
+                    written.unwritten += executions[middle:]
         return written
 
     @contextmanager
