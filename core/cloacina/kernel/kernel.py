@@ -135,7 +135,7 @@ class Kernel:
                     self._planner.start_nothing_more()
                 case _:
                     effects += self._step(message)
-        gone = self._commit()
+        gone, effects = self._commit(effects)
         while self._unanswered:
             submission = self._unanswered.pop(0)
             error = gone.get(submission.event.identity.execution_id)
@@ -143,7 +143,7 @@ class Kernel:
                 submission.accepted.set_result(None)
             else:
                 submission.accepted.set_exception(error)
-        self._carry_out([effect for effect in effects if effect.execution.id not in gone])
+        self._carry_out(effects)
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
 
@@ -178,20 +178,28 @@ class Kernel:
             _LOG.exception("could not look for executions to take over; the next change retries")
             return ()
 
-    def _commit(self) -> dict[str, EngineError]:
-        """Write what changed; return which executions are not ours to go on with, and why."""
-        unsaved = self._planner.take_unsaved()
-        if not unsaved:
-            return {}
-        written = self._write(unsaved)
-        for execution in written.saved:
-            self._planner.saved(execution)
-        gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
-        gone |= {execution.id: error for execution, error in written.rejected}
-        for execution in (*written.lost, *(execution for execution, _ in written.rejected)):
-            _LOG.error("%s", gone[execution.id])
-            self._drop(execution, gone[execution.id])
-        return gone
+    def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
+        """Write what changed; return which executions are not ours to go on with, and why.
+
+        Returned as well are the effects that may be carried out: those of what was written.
+        """
+        gone: dict[str, EngineError] = {}
+        wanted, saved = list(effects), set[int]()
+        while unsaved := self._planner.take_unsaved():
+            written = self._write(unsaved)
+            for execution in written.saved:
+                self._planner.saved(execution)
+                saved.add(id(execution))  # an id may stand for two states: lost and claimed again
+            refused: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
+            refused |= {execution.id: error for execution, error in written.rejected}
+            for execution in (*written.lost, *(execution for execution, _ in written.rejected)):
+                _LOG.error("%s", refused[execution.id])
+                self._drop(execution, refused[execution.id])
+                saved.discard(id(execution))
+            if refused:
+                gone |= refused
+                wanted += self._step(TimePassed())  # others may have the slots that came back
+        return gone, [effect for effect in wanted if id(effect.execution) in saved]
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         pause_s = _FIRST_PAUSE_S
