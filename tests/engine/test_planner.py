@@ -323,6 +323,16 @@ def test_a_retry_of_an_earlier_ownership_does_not_cut_the_delay_short() -> None:
     assert world.started() == ["a"]
 
 
+def test_a_retry_is_not_delayed_by_a_wall_clock_that_was_set_back() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", a_failure())
+    execution.tasks[0].due_at_us = world.now_us + 86_400_000_000
+    world.step(as_stored(execution))
+    world.pass_time(THRICE.max_delay)
+    assert world.started() == ["a"]
+
+
 def test_a_graph_can_gain_tasks_while_it_runs() -> None:
     world = World()
     execution = world.submit(a_workflow(a_task("a"), a_task("b", "a")))

@@ -190,7 +190,9 @@ class Planner:
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         for task in ready:
             if task.sub_status is SubStatus.RETRYING and task.due_at_us is not None:
-                wait_us = max(0, task.due_at_us - now.utc_us)
+                # the wall clock may have been set since: no delay is longer than the policy's
+                longest_us = execution.topology.tasks[task.number].retry.max_delay_ms * 1000
+                wait_us = min(max(0, task.due_at_us - now.utc_us), longest_us)
                 self._wake_later(execution, task, now.monotonic_us + wait_us)
             else:
                 self._enqueue(execution, task)
