@@ -58,6 +58,7 @@ class Kernel:
         self._unanswered: list[Submission] = []
         """Taken in this turn and not committed yet."""
         self._stop: Stop | None = None
+        self._look_again_at_us: int | None = None
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -155,12 +156,20 @@ class Kernel:
             yield TimePassed()
         for _ in range(self._inbox.qsize()):
             yield self._inbox.get()
+        now_us = self._clock.now().monotonic_us
+        if self._look_again_at_us is not None and self._look_again_at_us <= now_us:
+            self._look_again_at_us = None
+            yield LookAround()
         due = self._planner.next_due_us
-        if due is not None and due <= self._clock.now().monotonic_us:
+        if due is not None and due <= now_us:
             yield TimePassed()
 
     def _patience_s(self) -> float | None:
-        moments = [self._planner.next_due_us, self._stop.give_up_at_us if self._stop else None]
+        moments = [
+            self._planner.next_due_us,
+            self._look_again_at_us,
+            self._stop.give_up_at_us if self._stop else None,
+        ]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
             return None
@@ -175,7 +184,9 @@ class Kernel:
         try:
             return self._neighbours.take_over()
         except EngineError:
-            _LOG.exception("could not look for executions to take over; the next change retries")
+            _LOG.exception("could not look for executions to take over; trying again soon")
+            pause_us = int(_LONGEST_PAUSE_S * 1_000_000)
+            self._look_again_at_us = self._clock.now().monotonic_us + pause_us
             return ()
 
     def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
