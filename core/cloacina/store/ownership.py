@@ -64,8 +64,10 @@ def release(connection: sa.Connection, gone: Iterable[str]) -> None:
 
 
 def unowned(connection: sa.Connection) -> list[Unowned]:
-    """Return the unfinished executions that no runner plans, oldest first."""
+    """Return the unfinished executions that no registered runner plans, oldest first."""
     columns = EXECUTIONS.c
+    # a runner that was struck out by mistake, and goes on, can still add executions
+    is_free = columns.owner.is_(None) | columns.owner.not_in(sa.select(RUNNERS.c.id))
     query = (
         sa.select(
             columns.id.label("execution_id"),
@@ -78,7 +80,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             GRAPHS.c.document,
         )
         .join(GRAPHS, GRAPHS.c.digest == columns.graph_digest)
-        .where(columns.owner.is_(None), _UNFINISHED)
+        .where(is_free, _UNFINISHED)
         .order_by(columns.id)
     )
     return [_unowned(**row) for row in connection.execute(query).mappings()]
@@ -91,7 +93,10 @@ def _unowned(document: str, **identity: Any) -> Unowned:
 def claim(
     connection: sa.Connection, runner_id: str, accepts: Callable[[Unowned], bool]
 ) -> Sequence[str]:
-    """Become the owner of every unowned execution that ``accepts`` says yes to; return their ids."""
+    """Become the owner of every unowned execution that ``accepts`` says yes to; return their ids.
+
+    What runners that are gone hold must have been released before.
+    """
     claimed = [found.identity.execution_id for found in unowned(connection) if accepts(found)]
     if claimed:
         connection.execute(
