@@ -37,7 +37,7 @@ class Neighbours:
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
         assert self._watch is not None  # noqa: S101 - join comes first
-        with self._database.engine.connect() as connection:
+        with self._database.read() as connection:
             peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
             self._watch.follow(peers)
             found = [remains_of(self._database.sidecar, peer) for peer in peers]
@@ -64,7 +64,7 @@ class Neighbours:
         Raises:
             ExecutionNotFoundError: if there is none with that id.
         """
-        with self._database.engine.connect() as connection:
+        with self._database.read() as connection:
             stored = reader.load(connection, execution_id)
         return stored if ExecutionStatus(stored.status).is_final else None
 

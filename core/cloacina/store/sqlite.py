@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from cloacina.errors import EngineError, InvalidUrlError
+from cloacina.errors import EngineError, InvalidUrlError, StoreUnavailableError
 from cloacina.store.schema import ensure_schema
 from cloacina.store.url import SqliteLocation
 
@@ -50,7 +50,7 @@ class SqliteDatabase:
         event.listen(self.engine, "connect", self._prepare)
         self._turnstile = open_directory(self.sidecar)
         try:
-            with self.write() as connection:
+            with self._transaction() as connection:
                 ensure_schema(connection)
         except exc.DatabaseError as error:
             self.close()
@@ -72,11 +72,23 @@ class SqliteDatabase:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Open a writing transaction for a block: committed at its end, rolled back on an error."""
-        with self.turn(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        """Open a writing transaction for a block: committed at its end, rolled back on an error.
+
+        Raises:
+            StoreUnavailableError: nothing was written, and the same may succeed later.
+        """
+        with _passing_errors(), self._transaction() as connection:
             yield connection
-            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open a connection for a block that only reads.
+
+        Raises:
+            StoreUnavailableError: the same may succeed later.
+        """
+        with _passing_errors(), self.engine.connect() as connection:
+            yield connection
 
     def connect_writer(self) -> sqlite3.Connection:
         """Open a connection of the caller's own, with the same settings, for one thread."""
@@ -92,6 +104,13 @@ class SqliteDatabase:
             self.sidecar.rmdir()
         if self._private is not None:
             self._private.cleanup()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        with self.turn(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
 
     def _check(self, location: SqliteLocation) -> None:
         if location.mode != "rwc" and not self.path.exists():
@@ -110,6 +129,14 @@ class SqliteDatabase:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
+
+
+@contextmanager
+def _passing_errors() -> Iterator[None]:
+    try:
+        yield
+    except exc.OperationalError as error:
+        raise StoreUnavailableError(f"the database could not be used: {error.orig}") from error
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
