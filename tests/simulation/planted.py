@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cloacina.errors import StoreUnavailableError
+from cloacina.errors import EngineError, StoreUnavailableError
 from cloacina.kernel.kernel import Kernel
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
-from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
+from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution, TimePassed
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.writer import SqliteWriter, Written
@@ -97,6 +97,36 @@ def _effects_by_name(patch: Patch) -> None:
         return gone, [*kept, *(effect for effect in left if effect.execution.id not in gone)]
 
     patch.setattr(Kernel, "_commit", commit)
+
+
+def _freed_slots_idle(patch: Patch) -> None:
+    original = Kernel._step
+    drop = Kernel._drop
+    dropping: list[Kernel] = []
+
+    def drop_and_rest(self: Kernel, execution: ExecutionState, error: EngineError) -> None:
+        drop(self, execution, error)
+        dropping.append(self)
+
+    def step(self: Kernel, event: Event) -> list[Effect]:
+        if dropping and isinstance(event, TimePassed):
+            dropping.clear()
+            return []
+        return original(self, event)
+
+    patch.setattr(Kernel, "_drop", drop_and_rest)
+    patch.setattr(Kernel, "_step", step)
+
+
+def _looks_once(patch: Patch) -> None:
+    original = Kernel._claim
+
+    def claim(self: Kernel) -> Sequence[StoredExecution]:
+        claimed = original(self)
+        self._look_again_at_us = None
+        return claimed
+
+    patch.setattr(Kernel, "_claim", claim)
 
 
 def _completed_runs_again(patch: Patch) -> None:
@@ -243,6 +273,8 @@ PLANTED = {
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
+    "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "a look around that is not repeated": Planted(_looks_once, "never ended"),
     "a completed task that runs again": Planted(_completed_runs_again, "changed after its end"),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found"),
     "slots that leak": Planted(_slots_leak, "slots were lost or won"),
