@@ -76,6 +76,16 @@ class ForkedRunnerError(EngineError, RuntimeError):
         )
 
 
+class EngineThreadError(EngineError, RuntimeError):
+    """A hook asked the engine for something that the engine's thread would have to wait for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this was called by a hook, on the engine's own thread, which would wait for itself; "
+            "hand it to a thread of yours"
+        )
+
+
 class RunningLoopError(EngineError, RuntimeError):
     """A blocking call was made where it would stop an event loop."""
 

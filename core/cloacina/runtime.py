@@ -101,17 +101,25 @@ class Runtime:
             self._versions[registered.identity] = registered
         self._tell()
 
-    def remove_package(self, package_digest: str) -> None:
-        """Offer nothing of a package any more."""
+    def activate(self, package_digest: str) -> None:
+        """Let the names of a package's workflows mean this loaded version."""
         with self._lock:
-            for active in [
-                k for k, v in self._packaged.items() if v.package_digest == package_digest
-            ]:
-                del self._packaged[active]
-            for version in [
-                k for k, v in self._versions.items() if v.package_digest == package_digest
-            ]:
-                del self._versions[version]
+            for found in self._versions.values():
+                if found.package_digest == package_digest:
+                    self._packaged[found.tenant, found.package, found.name] = found
+
+    def remove_package(self, package_digest: str) -> None:
+        """Offer nothing of a package any more; its names mean what was loaded before it, if any."""
+        with self._lock:
+            for key in [k for k, v in self._versions.items() if v.package_digest == package_digest]:
+                del self._versions[key]
+            active = [k for k, v in self._packaged.items() if v.package_digest == package_digest]
+            for place in active:
+                del self._packaged[place]
+            for found in self._versions.values():  # in the order of loading: the latest stays
+                place = found.tenant, found.package, found.name
+                if place in active and found.package_digest is not None:
+                    self._packaged[place] = found
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` after each registration; return what ends that."""

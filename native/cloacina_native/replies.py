@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from cloacina_native.errors import ProtocolError
@@ -22,6 +22,7 @@ from cloacina_sdk.outcome import TEXT_LIMIT_BYTES, TaskFailure
 from cloacina_sdk.spec import WorkflowSpec, read_workflow
 
 _HIGHEST_LEVEL = 1_000_000
+_LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
 _LOGGER_LIMIT = 200
 
 
@@ -124,7 +125,13 @@ def _failed(fields: Fields, body: bytes) -> Failed:
     _no_body(fields, body)
     token = fields.text("token")
     is_transient = fields.boolean("is_transient")
-    return Failed(token=token, failure=_failure(fields, is_transient=is_transient))
+    failure = replace(
+        _failure(fields, is_transient=is_transient),
+        is_fatal=fields.boolean("is_fatal"),
+        is_retry_wanted=fields.boolean("is_retry_wanted"),
+        retry_after_ms=fields.optional_integer("retry_after_ms", highest=_LONGEST_DELAY_MS),
+    )
+    return Failed(token=token, failure=failure)
 
 
 def _logged(fields: Fields, body: bytes) -> Logged:

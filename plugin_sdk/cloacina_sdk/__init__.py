@@ -31,12 +31,15 @@ if TYPE_CHECKING:
         task_skipped,
         task_success,
     )
+    from cloacina_sdk.signals import Fatal, Retry
 
 __all__ = [
     "BackoffStrategy",
     "CloacinaError",
     "Context",
+    "Fatal",
     "JsonValue",
+    "Retry",
     "RetryCondition",
     "RetryPolicy",
     "RetryPolicyBuilder",
@@ -61,7 +64,9 @@ _HOMES = {
     "BackoffStrategy": "backoff",
     "CloacinaError": "errors",
     "Context": "context",
+    "Fatal": "signals",
     "JsonValue": "json_text",
+    "Retry": "signals",
     "RetryCondition": "retry",
     "RetryPolicy": "retry",
     "RetryPolicyBuilder": "retry",

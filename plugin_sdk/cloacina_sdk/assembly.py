@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Final
 
@@ -158,14 +158,23 @@ class Workflow:
         return f"Workflow(name={self.name!r}, tasks={len(self._spec.tasks)})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowOptions:
+    """What can be said of a workflow beside its name and tasks; see `WorkflowSpec`."""
+
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    timeout_ms: int | None = None
+    fail_fast: bool = False
+
+
 def assemble(
     name: str,
     definitions: Iterable[TaskDefinition],
+    options: WorkflowOptions | None = None,
     *,
     tenant: str = DEFAULT_TENANT,
     package: str = DEFAULT_PACKAGE,
-    description: str = "",
-    tags: Mapping[str, str] | None = None,
 ) -> Workflow:
     """Make a workflow of task definitions, in their order.
 
@@ -173,6 +182,7 @@ def assemble(
         InvalidDefinitionError: if a dependency is a callable without a name.
         InvalidWorkflowError: with every rule that the result breaks.
     """
+    options = options or WorkflowOptions()
     known = list(definitions)
     prefix = f"{tenant}::{package}::{name}::"
 
@@ -181,8 +191,10 @@ def assemble(
 
     spec = WorkflowSpec(
         name=name,
-        description=description,
-        tags=tuple(sorted((tags or {}).items())),
+        description=options.description,
+        tags=tuple(sorted(options.tags.items())),
+        timeout_ms=options.timeout_ms,
+        fail_fast=options.fail_fast,
         tasks=tuple(_task_spec(definition, bare) for definition in known),
     )
     functions = {definition.id: definition.function for definition in known}
@@ -224,6 +236,7 @@ def _task_spec(definition: TaskDefinition, bare: Callable[[str], str]) -> TaskSp
         trigger_rule=None if rule is None else with_task_names(rule, bare),
         allow_failure=definition.allow_failure,
         is_async=_is_async(definition.function),
+        timeout_ms=definition.timeout_ms,
         description=_description(definition.function),
     )
 

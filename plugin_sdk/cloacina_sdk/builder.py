@@ -10,11 +10,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 
-from cloacina_sdk.assembly import Workflow, assemble
+from cloacina_sdk.assembly import Workflow, WorkflowOptions, assemble
 from cloacina_sdk.collect import current_collection
-from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting
+from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting, timeout_in_ms
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.namespace import DEFAULT_PACKAGE, DEFAULT_TENANT
 
@@ -41,8 +43,7 @@ class WorkflowBuilder:
         self._workflow_id = workflow or name
         self._tenant = tenant or DEFAULT_TENANT
         self._package = package or DEFAULT_PACKAGE
-        self._description = ""
-        self._tags: dict[str, str] = {}
+        self._options = WorkflowOptions()
         self._enlisted: list[TaskDefinition] = []
         self._chosen: list[TaskDefinition] = []
         self._built: Workflow | None = None
@@ -63,12 +64,26 @@ class WorkflowBuilder:
 
     def description(self, text: str) -> WorkflowBuilder:
         """Say what the workflow is for."""
-        self._description = text
+        self._options = replace(self._options, description=text)
         return self
 
     def tag(self, key: str, value: str) -> WorkflowBuilder:
         """Label the workflow."""
-        self._tags[key] = value
+        self._options = replace(self._options, tags={**self._options.tags, key: value})
+        return self
+
+    def timeout(self, limit: timedelta | float | str) -> WorkflowBuilder:
+        """Limit how long an execution may take from its start; what takes longer fails.
+
+        Raises:
+            InvalidDurationError: if it is no duration.
+        """
+        self._options = replace(self._options, timeout_ms=timeout_in_ms(limit))
+        return self
+
+    def fail_fast(self) -> WorkflowBuilder:
+        """Cancel what is left as soon as a task fails and nobody handles that."""
+        self._options = replace(self._options, fail_fast=True)
         return self
 
     def add_task(self, task: str | TaskFunction) -> WorkflowBuilder:
@@ -119,10 +134,9 @@ class WorkflowBuilder:
         return assemble(
             self._workflow_id,
             definitions,
+            self._options,
             tenant=self._tenant,
             package=self._package,
-            description=self._description,
-            tags=self._tags,
         )
 
     def _found(self, task: object) -> TaskDefinition:

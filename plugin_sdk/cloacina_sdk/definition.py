@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
 from cloacina_sdk.backoff import BackoffStrategy
@@ -22,6 +23,7 @@ from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.rules import Rule, parse_rule
+from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
 
 TaskFunction: TypeAlias = Callable[..., object]
 Dependency: TypeAlias = str | TaskFunction
@@ -57,6 +59,7 @@ class TaskDefinition:
         function: the body, called with one Context.
         dependencies: ids and functions of other tasks, in declared order.
         trigger_rule: when the task runs; None is the default rule.
+        timeout_ms: how long one attempt may take; None for what the host says.
     """
 
     id: str
@@ -65,6 +68,7 @@ class TaskDefinition:
     retry: RetryPolicy
     trigger_rule: Rule | None
     allow_failure: bool
+    timeout_ms: int | None = None
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -102,6 +106,7 @@ class TaskOptions:
     retry: RetryPolicy
     trigger_rule: Rule | None
     allow_failure: bool
+    timeout_ms: int | None
 
     @classmethod
     def checked(
@@ -113,6 +118,7 @@ class TaskOptions:
         retry_options: Mapping[str, object],
         trigger_rules: Mapping[str, JsonValue] | None,
         allow_failure: bool,
+        timeout: timedelta | float | str | None,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
         given = {name: value for name, value in retry_options.items() if value is not None}
@@ -126,6 +132,7 @@ class TaskOptions:
             retry=_retry(retry, given),
             trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
             allow_failure=allow_failure,
+            timeout_ms=timeout_in_ms(timeout),
         )
 
     def decorate(self, function: F) -> F:
@@ -140,6 +147,7 @@ class TaskOptions:
             retry=self.retry,
             trigger_rule=self.trigger_rule,
             allow_failure=self.allow_failure,
+            timeout_ms=self.timeout_ms,
         )
         try:
             setattr(body, ATTRIBUTE, definition)
@@ -153,6 +161,23 @@ class TaskOptions:
         if callback is not None:
             callback(definition)
         return function
+
+
+def timeout_in_ms(timeout: timedelta | float | str | None) -> int | None:
+    """Return a time limit in milliseconds; None is none.
+
+    Raises:
+        InvalidDurationError: if it is no duration.
+        InvalidDefinitionError: if it is shorter than a millisecond or longer than a year.
+    """
+    if timeout is None:
+        return None
+    limit_ms = to_milliseconds(timeout)
+    if not 1 <= limit_ms <= LONGEST_TIMEOUT_MS:
+        raise InvalidDefinitionError(
+            f"A timeout is from a millisecond to a year, not {timeout!r}; leave it out for none"
+        )
+    return limit_ms
 
 
 def _body_of(function: TaskFunction) -> TaskFunction:

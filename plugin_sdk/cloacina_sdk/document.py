@@ -108,6 +108,13 @@ class Fields:
             return lowest
         return value
 
+    def optional_integer(self, key: str, *, lowest: int = 0, highest: int) -> int | None:
+        """Take an integer within a range, or null; a missing key counts as null."""
+        if self._left.get(key) is None:
+            self._left.pop(key, None)
+            return None
+        return self.integer(key, lowest=lowest, highest=highest)
+
     def boolean(self, key: str, *, default: bool | _Required = _REQUIRED) -> bool:
         """Take a boolean."""
         return bool(self._typed(key, bool, "a boolean", default))

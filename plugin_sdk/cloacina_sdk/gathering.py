@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from types import ModuleType
 from typing import TypeVar
 
-from cloacina_sdk.assembly import Workflow, assemble, tasks_of_class, tasks_of_module
+from cloacina_sdk.assembly import (
+    Workflow,
+    WorkflowOptions,
+    assemble,
+    tasks_of_class,
+    tasks_of_module,
+)
 from cloacina_sdk.collect import current_collection
 from cloacina_sdk.errors import InvalidDefinitionError
 
@@ -19,22 +24,16 @@ ATTRIBUTE = "__cloacina_workflow__"
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def of_class(kind: C, *, name: str | None, description: str, tags: Mapping[str, str] | None) -> C:
+def of_class(kind: C, *, name: str | None, options: WorkflowOptions) -> C:
     """Attach the workflow of a class's tasks to the class, record it, return the class."""
     snake_case = _WORD_START.sub("_", kind.__name__).lower()
-    made = assemble(name or snake_case, tasks_of_class(kind), description=description, tags=tags)
+    made = assemble(name or snake_case, tasks_of_class(kind), options)
     setattr(kind, ATTRIBUTE, made)
     current_collection().add(made)
     return kind
 
 
-def of_module(
-    given: ModuleType | str,
-    *,
-    name: str | None,
-    description: str,
-    tags: Mapping[str, str] | None,
-) -> Workflow:
+def of_module(given: ModuleType | str, *, name: str | None, options: WorkflowOptions) -> Workflow:
     """Store the workflow of a module's own tasks in the module, record and return it."""
     module = sys.modules.get(given) if isinstance(given, str) else given
     if not isinstance(module, ModuleType):
@@ -43,7 +42,7 @@ def of_module(
             "at the end of a module write workflow(__name__)"
         )
     last_part = module.__name__.rpartition(".")[2]
-    made = assemble(name or last_part, tasks_of_module(module), description=description, tags=tags)
+    made = assemble(name or last_part, tasks_of_module(module), options)
     setattr(module, ATTRIBUTE, made)
     current_collection().add(made)
     return made

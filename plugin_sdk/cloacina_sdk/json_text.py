@@ -4,6 +4,8 @@
 * NaN, infinities and lone surrogates are refused in both directions.
 * Tuples become lists; every other type that JSON lacks is refused with its path.
 * Integers are exact, up to the interpreter's limit of 4,300 digits.
+* Nesting is limited to `MAX_DEPTH` levels in both directions, so that whoever walks a value that
+  was accepted needs no care.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ JsonValue: TypeAlias = (
     bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
 
-MAX_DEPTH = 1000
-"""Where the search for the cause of a refusal gives up; the interpreter stops before it."""
+MAX_DEPTH = 200
+"""How deep values may be nested: far below where the interpreter's own limit would strike."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SORTED_ENCODER = json.JSONEncoder(
@@ -53,7 +55,8 @@ def encode(value: object, path: str = "$") -> str:
         if not text.isascii():
             text.encode("utf-8")
         # The C encoder writes {1: 2} as {"1": 2}; reading back is the quickest way to notice.
-        if type(value) in _UNSTRUCTURED or _READER.decode(text) == value:
+        is_same = type(value) in _UNSTRUCTURED or _READER.decode(text) == value
+        if is_same and not _is_too_deep(value, text):
             return text
     except (TypeError, ValueError, RecursionError) as error:
         _refuse(value, path)
@@ -116,7 +119,26 @@ def _decode(reader: json.JSONDecoder, text: str) -> JsonValue:
         raise InvalidJsonError(str(error)) from error
     if "\\u" in text or not text.isascii():
         _refuse_surrogates(value)
+    if _is_too_deep(value, text):
+        raise InvalidJsonError(f"it is nested over {MAX_DEPTH} levels deep")
     return cast("JsonValue", value)
+
+
+def _is_too_deep(value: object, text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH + 1:
+            return True
+        containers = [part for part in level if isinstance(part, dict | list | tuple)]
+        level = [
+            child
+            for part in containers
+            for child in (part.values() if isinstance(part, dict) else part)
+        ]
+    return False
 
 
 def _refuse_surrogates(value: object) -> None:

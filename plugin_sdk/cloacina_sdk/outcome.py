@@ -11,8 +11,10 @@ from typing import cast
 from cloacina_sdk.context import Context
 from cloacina_sdk.errors import InvalidReturnError
 from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.signals import Fatal, Retry
 
 TEXT_LIMIT_BYTES = 16 * 1024
+NAME_LIMIT_BYTES = 500
 
 _TRANSIENT_NUMBERS = frozenset(
     number
@@ -35,12 +37,18 @@ class TaskFailure:
         message: the exception's text, at most 16 KiB of it.
         traceback: the formatted traceback; of a longer one the last 16 KiB.
         is_transient: whether the kind of error promises that another attempt may succeed.
+        is_fatal: whether the task said that no other attempt should follow.
+        is_retry_wanted: whether the task said that another attempt should follow.
+        retry_after_ms: the delay that the task wants before it, or None for the policy's.
     """
 
     error_type: str
     message: str
     traceback: str
     is_transient: bool
+    is_fatal: bool = False
+    is_retry_wanted: bool = False
+    retry_after_ms: int | None = None
 
 
 def absorb(returned: object, context: Context) -> Context:
@@ -76,6 +84,9 @@ def failure_of(error: BaseException) -> TaskFailure:
         message=message[:TEXT_LIMIT_BYTES].decode("utf-8", "ignore"),
         traceback=lines[-TEXT_LIMIT_BYTES:].decode("utf-8", "ignore"),
         is_transient=_is_transient(error),
+        is_fatal=isinstance(error, Fatal),
+        is_retry_wanted=isinstance(error, Retry),
+        retry_after_ms=error.after_ms if isinstance(error, Retry) else None,
     )
 
 
@@ -88,9 +99,10 @@ def _hint(returned: object) -> str:
 
 
 def _type_name(kind: type[BaseException]) -> str:
-    return (
-        kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    if kind.__module__ == "builtins":
+        return kind.__name__
+    name = f"{kind.__module__}.{kind.__qualname__}"  # the task's own class may have odd ones
+    return _printable(name)[:NAME_LIMIT_BYTES].decode("utf-8", "ignore")
 
 
 def _message_of(error: BaseException) -> str:

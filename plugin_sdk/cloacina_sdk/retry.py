@@ -196,9 +196,10 @@ class RetryPolicy:
             failures: attempts that failed so far, this one included.
             failure: how this one failed.
         """
-        return self.should_retry(failures) and any(
-            condition.matches(failure) for condition in self.conditions
-        )
+        if failure.is_fatal or not self.should_retry(failures):
+            return False
+        is_asked_for = failure.is_retry_wanted
+        return is_asked_for or any(condition.matches(failure) for condition in self.conditions)
 
     def should_retry(self, attempt: int, error_type: str = "") -> bool:  # noqa: ARG002, RUF100 - the parameter is part of the known signature
         """Tell whether attempts are left after this one, whatever the error."""

@@ -24,6 +24,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
 NAME_IN_WORDS = (
     "a letter or underscore, then up to 199 letters, digits, underscores, dots or hyphens"
 )
+LONGEST_TIMEOUT_MS = 366 * 24 * 3600 * 1000
 _FINGERPRINT = re.compile(r"([0-9a-f]{64})?")
 
 
@@ -37,6 +38,7 @@ class TaskSpec:
         trigger_rule: when the task runs; None is the default rule.
         allow_failure: whether the workflow can complete though this task failed.
         is_async: whether the body is a coroutine function.
+        timeout_ms: how long one attempt may take; None for what the host says.
         fingerprint: sha256 of the body's code in hexadecimal, or "" where it has none.
     """
 
@@ -46,6 +48,7 @@ class TaskSpec:
     trigger_rule: Rule | None
     allow_failure: bool = False
     is_async: bool = False
+    timeout_ms: int | None = None
     description: str = ""
     fingerprint: str = ""
 
@@ -58,6 +61,7 @@ class TaskSpec:
             "trigger_rule": self.trigger_rule,
             "allow_failure": self.allow_failure,
             "is_async": self.is_async,
+            "timeout_ms": self.timeout_ms,
             "description": self.description,
             "fingerprint": self.fingerprint,
         }
@@ -82,12 +86,16 @@ class WorkflowSpec:
 
     Attributes:
         tags: pairs of key and value, sorted by key.
+        timeout_ms: how long an execution may take from its start; None for ever.
+        fail_fast: whether the first failure that nobody handles cancels what is left.
     """
 
     name: str
     description: str
     tags: tuple[tuple[str, str], ...]
     tasks: tuple[TaskSpec, ...]
+    timeout_ms: int | None = None
+    fail_fast: bool = False
 
     def graph(self) -> dict[str, tuple[str, ...]]:
         """Return the map from each task's id to its dependencies, in definition order."""
@@ -120,6 +128,8 @@ class WorkflowSpec:
             "name": self.name,
             "description": self.description,
             "tags": dict(self.tags),
+            "timeout_ms": self.timeout_ms,
+            "fail_fast": self.fail_fast,
             "tasks": [task.to_document() for task in self.tasks],
         }
 
@@ -143,6 +153,8 @@ def read_workflow(fields: Fields) -> WorkflowSpec:
         name=fields.text("name"),
         description=fields.text("description", ""),
         tags=_read_tags(fields),
+        timeout_ms=fields.optional_integer("timeout_ms", lowest=1, highest=LONGEST_TIMEOUT_MS),
+        fail_fast=fields.boolean("fail_fast", default=False),
         tasks=tuple(_read_task(task) for task in fields.each("tasks")),
     )
     fields.close()
@@ -163,6 +175,7 @@ def _read_task(fields: Fields) -> TaskSpec:
         trigger_rule=_read_trigger_rule(fields),
         allow_failure=fields.boolean("allow_failure", default=False),
         is_async=fields.boolean("is_async", default=False),
+        timeout_ms=fields.optional_integer("timeout_ms", lowest=1, highest=LONGEST_TIMEOUT_MS),
         description=fields.text("description", ""),
         fingerprint=fields.text(
             "fingerprint", "", form=_FINGERPRINT, expected="a sha256 in lower-case hexadecimal"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         retry_jitter: bool | None = None,
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
+        timeout: timedelta | float | str | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -61,6 +62,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     retry_jitter: bool | None = None,
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
+    timeout: timedelta | float | str | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -82,6 +84,8 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         retry_jitter: whether delays are varied by a quarter either way (default).
         trigger_rules: when the task runs, from builders such as `all_of`.
         allow_failure: whether the workflow can complete though this task failed.
+        timeout: how long one attempt may take, as a timedelta, seconds, or text such as "5s";
+            by default what the host says.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
@@ -106,6 +110,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         },
         trigger_rules=trigger_rules,
         allow_failure=allow_failure,
+        timeout=timeout,
     )
     return options.decorate if function is None else options.decorate(function)
 

@@ -10,6 +10,7 @@ __all__ = ["Workflow", "workflow"]
 TYPE_CHECKING = False  # importing typing for this one name would cost milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
     from types import ModuleType
     from typing import TypeVar, overload
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         name: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
+        timeout: timedelta | float | str | None = None,
+        fail_fast: bool = False,
     ) -> C: ...
     @overload
     def workflow(
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
         name: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
+        timeout: timedelta | float | str | None = None,
+        fail_fast: bool = False,
     ) -> Workflow: ...
     @overload
     def workflow(
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
         name: str | None = None,
         description: str = "",
         tags: Mapping[str, str] | None = None,
+        timeout: timedelta | float | str | None = None,
+        fail_fast: bool = False,
     ) -> Callable[[C], C]: ...
 
 
@@ -53,6 +60,8 @@ def workflow(
     name: str | None = None,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    timeout: timedelta | float | str | None = None,
+    fail_fast: bool = False,
 ) -> C | Workflow | Callable[[C], C]:
     """Make the tasks of a class or a module a workflow and record it.
 
@@ -68,18 +77,30 @@ def workflow(
             of the module's name.
         description: what it is for.
         tags: labels for people and tools.
+        timeout: how long an execution may take from its start, as a timedelta, seconds, or text
+            such as "5m"; what takes longer fails.
+        fail_fast: whether the first failure that nobody handles cancels what is left.
 
     Raises:
         InvalidDefinitionError: for another kind of target.
         InvalidWorkflowError: with every rule that the tasks break together.
     """
-    from cloacina_sdk import gathering  # noqa: PLC0415 - paid by the first workflow, not by the import
+    # paid by the first workflow, not by the import
+    from cloacina_sdk import gathering  # noqa: PLC0415
+    from cloacina_sdk.assembly import WorkflowOptions  # noqa: PLC0415
+    from cloacina_sdk.definition import timeout_in_ms  # noqa: PLC0415
 
+    options = WorkflowOptions(
+        description=description,
+        tags=tags or {},
+        timeout_ms=timeout_in_ms(timeout),
+        fail_fast=fail_fast,
+    )
     if target is not None and not isinstance(target, type):
-        return gathering.of_module(target, name=name, description=description, tags=tags)
+        return gathering.of_module(target, name=name, options=options)
 
     def decorate(kind: C) -> C:
-        return gathering.of_class(kind, name=name, description=description, tags=tags)
+        return gathering.of_class(kind, name=name, options=options)
 
     return decorate if target is None else decorate(target)
 

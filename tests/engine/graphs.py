@@ -3,11 +3,27 @@
 from collections.abc import Mapping
 from itertools import count
 
+from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
-from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
-from cloacina.planner.events import AttemptEnded, Event, Identity, Now, Submitted, TimePassed
+from cloacina.planner.effects import (
+    AttemptSettled,
+    Effect,
+    ExecutionEnded,
+    StartAttempt,
+    StopAttempt,
+)
+from cloacina.planner.events import (
+    AttemptEnded,
+    Event,
+    Identity,
+    Now,
+    Requested,
+    Submitted,
+    TimePassed,
+)
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Planner, Sources
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Limits, Sources
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.outcome import TaskFailure
@@ -24,6 +40,7 @@ def a_task(
     retry: RetryPolicy = ONCE,
     rule: Rule | None = None,
     allow_failure: bool = False,
+    timeout_ms: int | None = None,
 ) -> TaskSpec:
     return TaskSpec(
         id=id,
@@ -31,11 +48,21 @@ def a_task(
         retry=retry,
         trigger_rule=rule,
         allow_failure=allow_failure,
+        timeout_ms=timeout_ms,
     )
 
 
-def a_workflow(*tasks: TaskSpec, name: str = "w") -> WorkflowSpec:
-    workflow = WorkflowSpec(name=name, description="", tags=(), tasks=tasks)
+def a_workflow(
+    *tasks: TaskSpec, name: str = "w", timeout_ms: int | None = None, fail_fast: bool = False
+) -> WorkflowSpec:
+    workflow = WorkflowSpec(
+        name=name,
+        description="",
+        tags=(),
+        tasks=tasks,
+        timeout_ms=timeout_ms,
+        fail_fast=fail_fast,
+    )
     workflow.validate()
     return workflow
 
@@ -57,12 +84,15 @@ def a_failure(message: str = "no", error_type: str = "ValueError") -> TaskFailur
 class World:
     """A planner whose clock and commits are moved by hand."""
 
-    def __init__(self, slots: int = 100) -> None:
+    def __init__(self, slots: int = 100, attempt_timeout_us: int | None = None) -> None:
         tokens = count(1)
         self.planner = Planner(
-            slots=slots, sources=Sources(new_token=lambda: f"t{next(tokens)}", jitter=lambda: 0.5)
+            limits=Limits(slots=slots, attempt_timeout_us=attempt_timeout_us),
+            sources=Sources(new_token=lambda: f"t{next(tokens)}", jitter=lambda: 0.5),
         )
-        self.now_us = 1_000_000
+        self.stopped: list[StopAttempt] = []
+        self.now_us = 10_000_000_000
+        self.utc_offset_us = 0
         self.running: dict[tuple[str, str], StartAttempt] = {}
         self.ended: dict[str, ExecutionState] = {}
         self.settled: list[AttemptSettled] = []
@@ -104,12 +134,15 @@ class World:
             )
         )
 
+    def ask(self, wish: Wish, id: str = "e") -> None:
+        self.step(Requested(execution_id=id, wish=wish))
+
     def pass_time(self, seconds: float) -> None:
         self.now_us += int(seconds * 1_000_000)
         self.step(TimePassed())
 
     def step(self, event: Event) -> None:
-        effects = self.planner.step(event, Now(self.now_us, self.now_us))
+        effects = self.planner.step(event, Now(self.now_us + self.utc_offset_us, self.now_us))
         for execution in self.planner.take_unsaved():
             self.planner.saved(execution)
             self.saves += 1
@@ -123,6 +156,8 @@ class World:
                 self.running[effect.execution.id, name] = effect
             case AttemptSettled():
                 self.settled.append(effect)
+            case StopAttempt():
+                self.stopped.append(effect)
             case ExecutionEnded():
                 self.ended[effect.execution.id] = effect.execution
 

@@ -2,20 +2,36 @@
 
 import logging
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
-from cloacina.errors import KernelFailedError, RejectedWriteError
+from cloacina import (
+    Context,
+    DefaultRunner,
+    DefaultRunnerConfig,
+    Runtime,
+    WorkflowBuilder,
+    task,
+)
+from cloacina.errors import KernelFailedError, RejectedWriteError, RunnerClosedError
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.store import sqlite
+from cloacina.store.sqlite import SqliteDatabase
+from cloacina.store.url import SqliteLocation
+from cloacina.store.writer import SqliteWriter
 from cloacina_sdk.collect import collecting
+from cloacina_sdk.hooks import ExecutionInfo, hookimpl
+from engine.graphs import World
+from engine.test_planner import CHAIN
 
 
 @pytest.fixture
@@ -160,3 +176,199 @@ print({result.status for result in results})
         query = "SELECT count(*) FROM workflow_executions WHERE status = 'Completed'"
         assert database.execute(query).fetchone() == (320,)
     assert os.listdir(tmp_path) == ["c.db"]  # noqa: PTH208 - names are what is compared
+
+
+def test_a_damaged_execution_does_not_keep_the_others_from_going_on(
+    runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    began, release = threading.Event(), threading.Event()
+    with collecting(runtime.collection), WorkflowBuilder("two"):
+
+        @task
+        def one(_context: Context) -> None:
+            began.set()
+            assert release.wait(10)
+
+        @task(dependencies=[one])
+        def two(_context: Context) -> None: ...
+
+    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
+        handles = [first.submit("two") for _ in range(2)]
+        assert began.wait(10)
+        for handle in handles:
+            handle.pause()
+        release.set()
+    damaged, sound = (handle.id for handle in handles)
+    with closing(sqlite3.connect(tmp_path / "c.db")) as database, database:
+        query = "UPDATE task_executions SET changes = '{broken' WHERE execution_id = ?"
+        database.execute(query, (damaged,))
+    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
+        second.resume(sound)
+        assert second.handle(sound).wait(10).status == "Completed"
+    assert f"execution {damaged} cannot be read" in caplog.text
+
+
+class Stumbling(SqliteWriter):
+    """A writer whose database is busy at the calls that are named."""
+
+    busy_calls: frozenset[int] = frozenset()
+    calls = 0
+
+    def _write(self, executions: Sequence[ExecutionState]) -> None:
+        self.calls += 1
+        if self.calls in self.busy_calls:
+            raise sqlite3.OperationalError("database is locked")
+        if len(executions) > 1 and any("bad" in e.input_texts for e in executions):
+            raise sqlite3.DataError("refused")
+        if "bad" in executions[0].input_texts:
+            raise sqlite3.DataError("refused")
+        super()._write(executions)
+
+
+def test_a_database_that_gets_busy_while_a_batch_is_split_loses_nothing(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    database = SqliteDatabase(SqliteLocation(path=tmp_path / "c.db"))
+    writer = Stumbling(database, "me")
+    writer.busy_calls = frozenset({3})
+    world = World()
+    batch = [
+        world.submit(CHAIN, id=name, **({"bad": True} if name == "c" else {})) for name in "abcd"
+    ]
+    for execution in batch:
+        execution.stored_status = None
+        for state in execution.tasks:
+            state.stored = None
+            execution.touch(state)
+    written = writer.commit(batch)
+    while written.postponed:
+        left, written.postponed = written.postponed, []
+        written.add(writer.commit(left))
+    assert sorted(execution.id for execution in written.saved) == ["a", "b", "d"]
+    assert [execution.id for execution, _ in written.rejected] == ["c"]
+    assert written.lost == []
+    writer.close()
+    database.close()
+
+
+def test_what_an_engine_had_that_failed_is_taken_over_by_another(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, release = threading.Event(), threading.Event()
+    with collecting(runtime.collection), WorkflowBuilder("slow"):
+
+        @task
+        def waits(_context: Context) -> None:
+            began.set()
+            assert release.wait(10)
+
+    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
+        handle = first.submit("slow")
+        assert began.wait(10)
+        with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
+            waiting = second.handle(handle.id)
+            kernel = first._require_engine()._kernel
+
+            def broken(*_: object) -> None:
+                raise ZeroDivisionError("a bug")
+
+            monkeypatch.setattr(kernel._planner, "take_unsaved", broken)
+            with pytest.raises(KernelFailedError):
+                first.submit("echo", {"n": 1})
+            release.set()
+            assert waiting.wait(10).status == "Completed"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_forked_child_does_not_keep_its_parents_turn_to_write(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from cloacina import DefaultRunner
+runner = DefaultRunner(sys.argv[1])
+with runner._require_engine().database.turn():
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    print(child, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", script, tmp_path / "c.db"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.wait(10)
+    parent.stdout.close()
+    try:
+        with DefaultRunner(tmp_path / "c.db", runtime=Runtime()) as runner:
+            assert runner.executions() == []
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_runner_can_be_shut_down_while_somebody_else_holds_the_database(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 50)
+    config = DefaultRunnerConfig(shutdown_timeout_seconds=0.1)
+    runner = DefaultRunner(tmp_path / "c.db", runtime=runtime, config=config)
+    runner.execute("echo", {"n": 0})
+    with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        submitting = threading.Thread(target=lambda: refused(runner))
+        submitting.start()
+        closing_down = threading.Thread(target=runner.shutdown)
+        closing_down.start()
+        closing_down.join(60)
+        assert not closing_down.is_alive()
+        submitting.join(10)
+        other.execute("ROLLBACK")
+    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
+        assert second.execute("echo", {"n": 1}).status == "Completed"
+
+
+def refused(runner: DefaultRunner) -> None:
+    with pytest.raises(RunnerClosedError):
+        runner.submit("echo", {"n": 1})
+
+
+def test_a_task_may_shut_its_own_runner_down(runtime: Runtime, tmp_path: Path) -> None:
+    done = threading.Event()
+    with collecting(runtime.collection), WorkflowBuilder("closes"):
+
+        @task(retry_attempts=1)
+        def closes(_context: Context) -> None:
+            opened.shutdown()
+            done.set()
+
+    config = DefaultRunnerConfig(shutdown_timeout_seconds=0.1)
+    opened = DefaultRunner(tmp_path / "c.db", runtime=runtime, config=config)
+    handle = opened.submit("closes")
+    assert done.wait(20)
+    with pytest.raises(RunnerClosedError):
+        handle.wait(10)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.db"]
+
+
+def test_a_hook_that_tries_to_end_the_process_is_left_aside(runner: DefaultRunner) -> None:
+    class Quits:
+        @hookimpl
+        def cloacina_execution_finished(self, execution: ExecutionInfo) -> None:
+            raise SystemExit(3)
+
+    runner.add_plugin(Quits())
+    assert runner.execute("echo", {"n": 1}).status == "Completed"
+    assert runner.execute("echo", {"n": 2}).status == "Completed"
+
+
+def test_a_plugin_that_wraps_a_hook_is_refused(runner: DefaultRunner) -> None:
+    class Wraps:
+        @hookimpl(wrapper=True)
+        def cloacina_execution_finished(self, execution: ExecutionInfo) -> Iterator[None]:
+            yield
+
+    with pytest.raises(ValueError, match="cannot be wrapped"):
+        runner.add_plugin(Wraps())
+    assert runner.execute("echo", {"n": 1}).status == "Completed"

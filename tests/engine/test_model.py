@@ -127,3 +127,17 @@ def test_a_removal_gives_way_to_a_change_and_holds_against_a_pass_through() -> N
     assert context.texts_of(context.merge([base, removed], DIAMOND, 3)) == {}
     assert context.texts_of(context.merge([removed, base], DIAMOND, 3)) == {}
     assert context.texts_of(context.merge([changed, removed], DIAMOND, 3)) == {"k": "2"}
+
+
+@given(st.lists(values, min_size=1, max_size=5))
+def test_combining_at_once_is_combining_one_after_another(several: list[JsonValue]) -> None:
+    folded = several[0]
+    for value in several[1:]:
+        folded = context._combine([folded, value])
+    assert encode(context._combine(several)) == encode(folded)
+
+
+def test_an_array_that_one_branch_alone_wrote_keeps_its_repetitions() -> None:
+    views = [{"o": Entry('{"a":[1,1]}', 1)}, {"o": Entry('{"b":[2,2]}', 2)}]
+    merged = context.merge(views, DIAMOND, 3)
+    assert context.texts_of(merged) == {"o": '{"a":[1,1],"b":[2,2]}'}

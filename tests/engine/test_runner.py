@@ -32,6 +32,8 @@ from cloacina.errors import (
 )
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.errors import InvalidContextValueError
+from cloacina_sdk.hooks import ExecutionInfo, hookimpl
+from cloacina_sdk.json_text import MAX_DEPTH, JsonValue
 
 QUICK = RetryPolicy.builder().max_attempts(3).initial_delay(0.001).with_jitter(False).build()
 
@@ -144,6 +146,27 @@ def test_async_with_runs_async_tasks_on_the_loop_of_the_caller(
             assert loops == [asyncio.get_running_loop()]
 
     asyncio.run(main())
+
+
+def test_a_waiter_that_is_cancelled_leaves_the_execution_and_the_engine_alone(
+    runner: DefaultRunner,
+) -> None:
+    began, release = threading.Event(), threading.Event()
+    with WorkflowBuilder("slow"):
+
+        @task
+        def waits(_context: Context) -> None:
+            began.set()
+            assert release.wait(10)
+
+    async def main() -> str:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(runner.execute_async("slow"), 0.01)
+        (execution,) = runner.executions()
+        release.set()
+        return (await runner.handle(execution.execution_id).wait_async()).status
+
+    assert asyncio.run(main()) == "Completed"
 
 
 def test_execute_inside_a_running_loop_names_what_to_call(runner: DefaultRunner) -> None:
@@ -468,3 +491,70 @@ def test_a_redefined_workflow_leaves_a_run_in_flight_on_its_graph(
     result = handle.wait(10)
     assert result.status == "Completed"
     assert list(result.tasks) == ["one", "two"]
+
+
+@pytest.mark.parametrize("priority", [2**63, "high", 1.5, None, True])
+def test_a_priority_that_is_none_is_refused(runner: DefaultRunner, priority: object) -> None:
+    a_noop("w")
+    with pytest.raises(InvalidConfigError, match="priority"):
+        runner.submit("w", priority=priority)  # type: ignore[arg-type]  # what is tested
+    assert runner.execute("w").status == "Completed"
+
+
+def test_a_hook_that_would_wait_for_the_engine_is_told_so(
+    runner: DefaultRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    a_noop("w")
+
+    class Impatient:
+        @hookimpl
+        def cloacina_execution_finished(self, execution: ExecutionInfo) -> None:
+            runner.submit("w")
+
+    runner.add_plugin(Impatient())
+    assert runner.execute("w").status == "Completed"
+    assert runner.execute("w").status == "Completed"
+    assert "hand it to a thread of yours" in caplog.text
+
+
+def test_values_as_deep_as_is_allowed_can_be_merged(runner: DefaultRunner) -> None:
+    def deep(leaf: int) -> JsonValue:
+        value: JsonValue = leaf
+        for _ in range(MAX_DEPTH):
+            value = {"a": value}
+        return value
+
+    with WorkflowBuilder("deep"):
+
+        @task
+        def left(context: Context) -> None:
+            context["k"] = deep(1)
+
+        @task
+        def right(context: Context) -> None:
+            context["k"] = deep(2)
+
+        @task(dependencies=[left, right])
+        def join(_context: Context) -> None: ...
+
+        @task(retry_attempts=1)
+        def deeper(context: Context) -> None:
+            context["deeper"] = [deep(1)]
+
+    result = runner.execute("deep")
+    assert result.tasks["join"].status == "Completed"
+    assert "nested over 200 levels" in (result.tasks["deeper"].error or "")
+    assert result.final_context["k"] == deep(2)
+
+
+def test_an_error_with_an_odd_name_is_recorded_all_the_same(runner: DefaultRunner) -> None:
+    odd = type("Odd", (Exception,), {"__module__": "m\0\udcff"})
+    with WorkflowBuilder("odd"):
+
+        @task(retry_attempts=1)
+        def fails(_context: Context) -> None:
+            raise odd("\udcff")
+
+    result = runner.execute("odd")
+    assert result.status == "Failed"
+    assert runner.execution(result.execution_id).error_message == result.error_message

@@ -15,12 +15,26 @@ from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import SqliteLocation
 
 
-def described(engine: sa.Engine) -> dict[str, str]:
-    """The statement that made each table and index, without regard to white space."""
-    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+def described(engine: sa.Engine) -> dict[str, object]:
+    """Tables with columns, keys and indexes; a column that was added later stands last."""
+    inspector = sa.inspect(engine)
+    tables = [name for name in inspector.get_table_names() if name != "alembic_version"]
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql(query).all()
-    return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master").all()
+        made_by = {name: " ".join((sql or "").split()) for name, sql in rows}
+    return {
+        table: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(table)],
+            inspector.get_pk_constraint(table),
+            inspector.get_foreign_keys(table),
+            [
+                (i["name"], i["column_names"], made_by[i["name"]])
+                for i in inspector.get_indexes(table)
+            ],
+            "WITHOUT ROWID" in made_by[table],
+        )
+        for table in tables
+    }
 
 
 def test_migrations_from_nothing_lead_to_the_tables_that_a_new_database_gets(

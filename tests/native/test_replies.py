@@ -27,6 +27,9 @@ def failed(**fields: JsonValue) -> dict[str, JsonValue]:
         "message": "m",
         "traceback": "",
         "is_transient": False,
+        "is_fatal": False,
+        "is_retry_wanted": False,
+        "retry_after_ms": None,
     }
     return {"type": "failed", "token": "t", **told, **fields}
 
@@ -41,6 +44,13 @@ def test_a_failure_is_told_with_its_token() -> None:
     reply = parse_reply(Frame(header=failed(is_transient=True), body=b""))
     assert isinstance(reply, Failed)
     assert (reply.token, reply.failure.is_transient) == ("t", True)
+
+
+def test_what_a_task_asked_for_is_told() -> None:
+    header = failed(is_retry_wanted=True, retry_after_ms=1500)
+    reply = parse_reply(Frame(header=header, body=b""))
+    assert isinstance(reply, Failed)
+    assert (reply.failure.is_retry_wanted, reply.failure.retry_after_ms) == (True, 1500)
 
 
 def test_workflows_are_read_and_checked() -> None:

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cloacina import DefaultRunner, Runtime, WorkflowBuilder, task
+from cloacina import DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
 from cloacina.errors import (
     AmbiguousWorkflowError,
     PackageInUseError,
@@ -257,6 +259,69 @@ class W:
         runner.unload_package(loaded.digest)
 
 
+def test_names_mean_what_was_loaded_last_and_fall_back_when_it_goes(
+    open_runner: Open, tmp_path: Path
+) -> None:
+    runner = open_runner()
+    old = a_package(tmp_path, GREETER.format(word="old"))
+    new = a_package(tmp_path, GREETER.format(word="new"), version="2.0")
+
+    def greeting() -> object:
+        return runner.execute("greet", {"name": "x"}, timeout=30).final_context["greeting"]
+
+    runner.load_package(old)
+    runner.load_package(new)
+    assert greeting() == "NEW X"
+    runner.load_package(old)
+    assert greeting() == "OLD X"
+    runner.load_package(new)
+    runner.unload_package(digest_of(new))
+    assert greeting() == "OLD X"
+
+
+def test_a_package_loaded_by_two_threads_at_once_is_loaded_once(
+    open_runner: Open, tmp_path: Path
+) -> None:
+    runner, raw = open_runner(), a_package(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: runner.load_package(raw), range(4)))
+    assert all(package is loaded[0] for package in loaded)
+    assert runner.execute("greet", {"name": "x"}, timeout=30).status == "Completed"
+
+
+def test_closing_a_runner_does_not_begin_what_waits_for_a_worker(
+    tmp_path: Path,
+) -> None:
+    source = """
+import time
+from cloacina_sdk import task, workflow
+
+@workflow(name="w")
+class W:
+    @task(retry_attempts=1)
+    def a(context): time.sleep(60)
+    @task(retry_attempts=1)
+    def b(context): time.sleep(60)
+    @task(retry_attempts=1)
+    def c(context): time.sleep(60)
+"""
+    packages = PackageConfig(
+        home=tmp_path / "home", trust=a_trust(pattern="*"), workers_per_package=1
+    )
+    runner = DefaultRunner(
+        tmp_path / "c.db",
+        runtime=Runtime(),
+        packages=packages,
+        config=DefaultRunnerConfig(shutdown_timeout_seconds=0.2),
+    )
+    runner.load_package(a_package(tmp_path, source, name="w", module="w_tasks"))
+    runner.submit("w")
+    closing = threading.Thread(target=runner.shutdown)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+
+
 class Spy:
     """Observes everything, and judges packages as it was told."""
 
@@ -277,6 +342,7 @@ class Spy:
     @hookimpl
     def cloacina_package_loaded(self, package: PackageInfo) -> None:
         self.seen.append(f"loaded {package.name}")
+        raise ValueError("a faulty hook is logged and left aside")
 
     @hookimpl
     def cloacina_package_unloaded(self, package: PackageInfo) -> None:

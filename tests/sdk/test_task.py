@@ -163,7 +163,7 @@ def test_wrong_durations_and_rules_are_refused_at_once_too() -> None:
         task(trigger_rules={"type": "Sometimes"})
 
 
-@pytest.mark.parametrize("option", ["timeout", "on_success", "map_over", "invokes", "retries"])
+@pytest.mark.parametrize("option", ["on_success", "map_over", "invokes", "retries"])
 def test_unknown_options_are_refused(option: str) -> None:
     with pytest.raises(TypeError, match=option):
         task(**{option: 1})  # type: ignore[call-overload]  # on purpose
@@ -230,3 +230,23 @@ def test_definitions_go_to_the_innermost_open_list_only() -> None:
     define("d")
     assert [found.id for found in outer] == ["a", "c"]
     assert [found.id for found in inner] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected_ms"), [("5s", 5000), (0.25, 250), (timedelta(minutes=2), 120_000)]
+)
+def test_a_timeout_is_given_in_any_form_of_duration(
+    given: str | float | timedelta, expected_ms: int
+) -> None:
+    def body(_context: Context) -> None: ...
+
+    task(timeout=given)(body)
+    definition = TaskDefinition.of(body)
+    assert definition is not None
+    assert definition.timeout_ms == expected_ms
+
+
+@pytest.mark.parametrize("given", [0, "0ms", "400d"])
+def test_a_timeout_out_of_range_is_refused(given: str | int) -> None:
+    with pytest.raises(InvalidDefinitionError, match="from a millisecond to a year"):
+        task(timeout=given)

@@ -24,7 +24,18 @@ class Body:
     duration_us: int
     result: Result
     is_deadly: bool
+    obedience: float
+    """Below 0.4 it never yields, from 0.7 on when it is asked, in between when it is killed."""
     is_reported: bool = False
+
+    def yields_to(self, *, is_kill: bool) -> bool:
+        """Whether it ends when it is asked to, or killed; if so, it ends by failing."""
+        if self.is_reported or self.obedience < (0.4 if is_kill else 0.7):
+            return False
+        self.result = TaskFailure(
+            error_type="CancelledError", message="stopped", traceback="", is_transient=False
+        )
+        return True
 
 
 def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> Body:
@@ -39,6 +50,7 @@ def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> 
         texts=start.texts,
         duration_us=_duration_us(dice),
         result=_result(task, start.task_number, start.texts, nature, dice),
+        obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )
 

@@ -6,7 +6,9 @@ logs, which hold every row, must be equal byte for byte.
 
 from collections.abc import Iterable, Sequence
 
+from cloacina.model.states import Wish
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.store.commands import Command
 from cloacina.store.graphs import parse_graph
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
@@ -25,6 +27,7 @@ class SimulatedDatabase:
     def __init__(self) -> None:
         self._tables = Tables()
         self._runners: list[str] = []
+        self._commands: list[Command] = []
 
     def writer(self, owner: str) -> SqliteWriter:
         return SimulatedWriter(self._tables, owner)
@@ -65,14 +68,27 @@ class SimulatedDatabase:
             topology=parse_graph(self._tables.graphs[row.graph_digest]),
             input_texts=Context.from_json(row.input).texts(),
             status=row.status,
+            stopping=row.stopping,
             epoch=row.epoch,
             event_count=max((event.seq for event in snapshot.events), default=0),
             created_at_us=from_text(row.created_at),
             started_at_us=_moment(row.started_at),
             finished_at_us=_moment(row.finished_at),
             error_task=row.error_task,
+            error_type=row.error_type,
+            error_message=row.error_message,
             tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
         )
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+        self._commands.append(Command(id=command_id, execution_id=execution_id, wish=wish))
+        self._commands.sort(key=lambda command: command.id)
+
+    def open_commands(self) -> list[Command]:
+        return list(self._commands)
+
+    def close_commands(self, command_ids: Sequence[str]) -> None:
+        self._commands = [command for command in self._commands if command.id not in command_ids]
 
     def snapshots(self) -> dict[str, Snapshot]:
         return self._tables.executions

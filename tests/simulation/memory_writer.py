@@ -86,6 +86,7 @@ class SimulatedWriter(SqliteWriter):
                 raise _MissedError
             draft.execution = row._replace(
                 status=move.to_status,
+                stopping=move.stopping,
                 error_task=move.error_task,
                 error_type=move.error_type,
                 error_message=move.error_message,

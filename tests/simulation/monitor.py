@@ -32,6 +32,8 @@ class Watched(Protocol):
     def is_stopping(self) -> bool: ...
     @property
     def turn_began_us(self) -> int: ...
+    @property
+    def has_mail(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Monitor:
         return {
             (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
             for name, snapshot in self.snapshots.items()
-            if snapshot.execution.owner == runner.id
+            if snapshot.execution.owner == runner.id and snapshot.execution.status == "Running"
             for task in snapshot.tasks
             if task.status == "Ready" and task.sub_status is None
         }
@@ -104,13 +106,11 @@ class Monitor:
     def turn_ended(self, runner: Watched, waiting_before: Waiting, begun: Iterable[str]) -> None:
         """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
         planner = runner.planner
-        running = sum(1 for _ in planner.running)
-        require(planner._free_slots + running == runner.slots, "slots were lost or won")
-        require(planner._free_slots >= 0, "more attempts than slots")
+        self._check_slots(runner)
         waiting = self.waiting(runner)
         for name, snapshot in self.snapshots.items():
             row = snapshot.execution
-            if row.owner == runner.id and row.status not in FINAL:
+            if row.owner == runner.id and row.status not in FINAL and not runner.is_stopping:
                 require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
@@ -120,8 +120,19 @@ class Monitor:
             place = -row.priority, row.created_at
             require(not any(p < place for p in passed_over), f"{token} jumped the queue")
 
+    def _check_slots(self, runner: Watched) -> None:
+        """A slot is held by the bodies that run, and by those whose end is on its way."""
+        slots = runner.planner._schedule._slots
+        require(slots.free >= 0, "more attempts than slots")
+        require(slots.free + len(slots._held) == runner.slots, "slots were lost or won")
+        own = {token: body for token, body in self.bodies.items() if body.runner_id == runner.id}
+        running = {token for token, body in own.items() if not body.is_reported}
+        require(running <= slots._held, "a slot came back before its body ended")
+        if not runner.has_mail:
+            require(slots._held <= running, f"slots are held by nothing: {slots._held - running}")
+
     def _check_not_late(self, runner: Watched, waiting: Waiting) -> None:
-        if not runner.planner._free_slots:
+        if not runner.planner._schedule.free_slots:
             return
         require(not waiting, f"{list(waiting)} wait although slots of {runner.id} are free")
         for (name, number), pause in self._pauses.items():

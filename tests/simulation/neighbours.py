@@ -4,12 +4,13 @@ In place of OS locks and bells the world knows who holds its lock, and a bell ri
 delay. A runner that lost its lock while it lives registers again before it claims anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
 from cloacina.planner.events import StoredExecution
+from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
 from simulation.snapshot import FINAL
 
@@ -49,6 +50,16 @@ class SimulatedNeighbours:
     def finished(self, execution_id: str) -> StoredExecution | None:
         stored = self._runner.world.database.load(execution_id)
         return stored if stored.status in FINAL else None
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
+        found = self._runner.world.database.open_commands()
+        return [command for command in found if is_ours(command.execution_id)]
+
+    def answer(self, command_ids: Sequence[str]) -> None:
+        runner, world = self._runner, self._runner.world
+        runner.point("before it answers commands")
+        world.database.close_commands(command_ids)
+        runner.log(f"has obeyed {list(command_ids)}")
 
     def ask_for_ends(self) -> None:
         self._runner.world.ask_for_ends(self._runner)

@@ -153,9 +153,9 @@ def _slots_leak(patch: Patch) -> None:
     original = Planner.forget
 
     def forget(self: Planner, execution_id: str) -> ExecutionState | None:
-        free = self._free_slots
+        free = self._schedule.free_slots
         execution = original(self, execution_id)
-        self._free_slots = free
+        self._schedule.free_slots = free
         return execution
 
     patch.setattr(Planner, "forget", forget)

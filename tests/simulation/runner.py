@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, cast
 from cloacina.errors import EngineError, RunnerClosedError
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
-from cloacina.kernel.requests import Await, Request, Submission
+from cloacina.kernel.requests import Ask, Await, Request, Submission
+from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import AttemptEnded, Now, Submitted
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Planner, Sources
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Limits, Sources
 from simulation.ends import NoThread, SimulatedClock, SimulatedExecutor, Witness
 from simulation.neighbours import SimulatedNeighbours
 from simulation.scenario import SECOND
@@ -56,7 +58,7 @@ class SimulatedRunner:
         self._begun: list[str] = []
         dice = world.dice
         sources = Sources(new_token=lambda: f"{dice.getrandbits(64):016x}", jitter=dice.random)
-        self.planner = Planner(slots=slots, sources=sources)
+        self.planner = Planner(limits=Limits(slots=slots), sources=sources)
         self.neighbours = SimulatedNeighbours(self)
         self.kernel = Kernel(
             planner=self.planner,
@@ -75,6 +77,11 @@ class SimulatedRunner:
         """Read both clocks of the machine that this runner is on."""
         now_us = self.world.now_us
         return Now(BEGINNING_US + now_us + self.wall_offset_us, now_us)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether messages wait for the next turn."""
+        return not self.kernel._inbox.empty()
 
     def log(self, text: str) -> None:
         self.world.log.add(self.world.now_us, self.id, text)
@@ -97,6 +104,12 @@ class SimulatedRunner:
         request = Await(execution_id)
         self.send(request)
         return request.ended
+
+    def ask(self, execution_id: str, wish: Wish) -> Future[bool]:
+        """Ask that an execution be cancelled, paused or resumed."""
+        request = Ask(execution_id, wish)
+        self.send(request)
+        return request.answered
 
     def leave(self) -> None:
         """Shut down in an orderly way."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.execution import ExecutionState
+from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
 from cloacina.store.writer import SqliteWriter, _MissedError
 from simulation.snapshot import Snapshot
@@ -42,6 +44,16 @@ class Shared(Protocol):
     def load(self, execution_id: str) -> StoredExecution:
         """Return an execution as a claim hands it to the planner."""
         ...
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+        """Put a command in the inbox."""
+
+    def open_commands(self) -> list[Command]:
+        """Return the commands that are not answered, by id."""
+        ...
+
+    def close_commands(self, command_ids: Sequence[str]) -> None:
+        """Answer commands."""
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the committed rows of every execution; unchanged ones may be the same objects."""

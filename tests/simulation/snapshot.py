@@ -12,6 +12,7 @@ class ExecutionRow(NamedTuple):
     workflow_version: str
     graph_digest: str
     status: str
+    stopping: str | None
     owner: str | None
     epoch: int
     priority: int

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
+from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
-from cloacina.store import ownership, reader
+from cloacina.store import commands, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
 from cloacina.store.url import SqliteLocation
@@ -51,6 +52,18 @@ class RealDatabase:
     def load(self, execution_id: str) -> StoredExecution:
         with self._database.engine.connect() as connection:
             return reader.load(connection, execution_id)
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+        with self._database.write() as connection:
+            commands.leave(connection, command_id, execution_id, wish, 0)
+
+    def open_commands(self) -> list[commands.Command]:
+        with self._database.engine.connect() as connection:
+            return commands.open_commands(connection)
+
+    def close_commands(self, command_ids: Sequence[str]) -> None:
+        with self._database.write() as connection:
+            commands.close(connection, command_ids, 0)
 
     def snapshots(self) -> dict[str, Snapshot]:
         tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]

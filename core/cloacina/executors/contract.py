@@ -45,5 +45,13 @@ class Executor(Protocol):
     def start(self, attempt: Attempt, report: Report) -> None:
         """Begin ``attempt``; call ``report`` when its body has ended, whatever happened."""
 
+    def stop(self, token: str, *, is_kill: bool) -> None:
+        """Make the attempt with this token end soon; nothing, if it is not here any more.
+
+        Asked first, with ``is_kill`` false, an attempt may end in its own way. With ``is_kill`` it
+        is ended by force where that is possible; a thread cannot be, and its end is reported
+        whenever it comes.
+        """
+
     def close(self, timeout_s: float) -> None:
         """Stop, waiting at most ``timeout_s`` for bodies that are running."""

@@ -19,7 +19,7 @@ class LoopExecutor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run what starts from now on on ``loop``, which somebody else runs."""
@@ -34,6 +34,12 @@ class LoopExecutor:
             )
             self._thread.start()
         self._loop.call_soon_threadsafe(self._begin, self._loop, attempt, report)
+
+    def stop(self, token: str, *, is_kill: bool) -> None:
+        """Cancel the coroutine; one that ignores it is cancelled again when it is to be killed."""
+        task = self._tasks.get(token)
+        if task is not None:
+            task.get_loop().call_soon_threadsafe(task.cancel)
 
     def close(self, timeout_s: float) -> None:
         """Cancel what still runs and stop a loop of our own, waiting at most ``timeout_s``."""
@@ -53,11 +59,11 @@ class LoopExecutor:
     def _begin(self, loop: asyncio.AbstractEventLoop, attempt: Attempt, report: Report) -> None:
         variables = attempt.variables.copy() if attempt.variables else contextvars.Context()
         task = loop.create_task(_run(attempt, report), context=variables)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[attempt.token] = task
+        task.add_done_callback(lambda _: self._tasks.pop(attempt.token, None))
 
     async def _cancel_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        tasks = [task for task in self._tasks if task.get_loop() is loop]
+        tasks = [task for task in self._tasks.values() if task.get_loop() is loop]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -33,13 +33,17 @@ class ThreadExecutor:
                 thread.start()
         self._attempts.put((attempt, report))
 
+    def stop(self, token: str, *, is_kill: bool) -> None:
+        """Do nothing: a thread ends when its body does."""
+
     def close(self, timeout_s: float) -> None:
         """Let bodies that run end, for at most ``timeout_s`` in all."""
         for _ in self._threads:
             self._attempts.put(None)
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread is not threading.current_thread():  # a body may close its own runner
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while (work := self._attempts.get()) is not None:

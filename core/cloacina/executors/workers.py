@@ -14,11 +14,17 @@ from cloacina.errors import PackageNotLoadedError
 from cloacina.executors.contract import Attempt, Report, Result
 from cloacina_native.log_lines import LogLine
 from cloacina_native.worker_process import RunRequest, WorkerProcess
-from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.outcome import TaskFailure, failure_of
 
 StartWorker = Callable[[], WorkerProcess]
 """Starts a process that has loaded the package, or raises."""
 
+_NOT_BEGUN = TaskFailure(
+    error_type="Cancelled",
+    message="it was stopped before its worker was free",
+    traceback="",
+    is_transient=False,
+)
 _TASK_LOG = logging.getLogger("cloacina.task")
 
 
@@ -51,6 +57,12 @@ class WorkerExecutor:
             raise PackageNotLoadedError(attempt.package_digest)
         pool.put(attempt, report)
 
+    def stop(self, token: str, *, is_kill: bool) -> None:
+        """Kill the worker that runs the attempt; one that is only asked may go on until then."""
+        if is_kill:
+            for pool in list(self._pools.values()):
+                pool.kill(token)
+
     def close(self, timeout_s: float) -> None:
         """End every worker."""
         deadline = time.monotonic() + timeout_s
@@ -73,6 +85,10 @@ class _Pool:
         self._threads: list[threading.Thread] = []
         self._waiting = 0
         self._in_use: set[WorkerProcess] = set()
+        self._running: dict[str, WorkerProcess] = {}
+        self._queued: set[str] = set()
+        self._killed: set[str] = set()
+        self._is_closing = False
 
     def put(self, attempt: Attempt, report: Report) -> None:
         with self._lock:
@@ -83,9 +99,20 @@ class _Pool:
                 thread = threading.Thread(target=self._drive, name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            self._queued.add(attempt.token)
         self._work.put((attempt, report))
 
+    def kill(self, token: str) -> None:
+        with self._lock:
+            worker = self._running.get(token)
+            if worker is None and token in self._queued:
+                self._killed.add(token)  # it is still in the queue: it must not begin
+        if worker is not None:
+            worker.interrupt()
+
     def close(self, timeout_s: float) -> None:
+        """Let attempts that run end within ``timeout_s``; those in the queue do not begin."""
+        self._is_closing = True
         for _ in self._threads:
             self._work.put(None)
         deadline = time.monotonic() + timeout_s
@@ -105,12 +132,14 @@ class _Pool:
         while (work := self._work.get()) is not None:
             attempt, report = work
             try:
-                worker = self._usable(worker)
-                result = self._run(worker, attempt)
+                worker = worker if self._is_closing else self._usable(worker)
+                result = _NOT_BEGUN if worker is None else self._attempt(worker, attempt)
             except Exception as error:  # noqa: BLE001 - whatever a package does ends its own attempt only
                 result = failure_of(error)
             with self._lock:
                 self._waiting += 1
+                self._queued.discard(attempt.token)
+                self._running.pop(attempt.token, None)
             report(result)
         if worker is not None:
             with self._lock:
@@ -131,6 +160,15 @@ class _Pool:
         with self._lock:
             self._in_use.add(usable)
         return usable
+
+    def _attempt(self, worker: WorkerProcess, attempt: Attempt) -> Result:
+        with self._lock:
+            self._queued.discard(attempt.token)
+            if self._is_closing or attempt.token in self._killed:
+                self._killed.discard(attempt.token)
+                return _NOT_BEGUN
+            self._running[attempt.token] = worker
+        return self._run(worker, attempt)
 
     @staticmethod
     def _run(worker: WorkerProcess, attempt: Attempt) -> Result:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from cloacina.executors.contract import Attempt, Executor, Result
-from cloacina.planner.effects import StartAttempt
+from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded
 from cloacina.runtime import Runtime
 from cloacina_sdk.namespace import TaskNamespace
@@ -28,6 +28,7 @@ class Dispatcher:
         self._runtime = runtime
         self._executors = executors
         self._send = send
+        self._running_on: dict[str, Executor] = {}
         self.variables: dict[str, contextvars.Context] = {}
         """Execution id -> the context variables of its submitter, while it is in flight here."""
 
@@ -36,6 +37,7 @@ class Dispatcher:
         execution, number, token = effect.execution, effect.task_number, effect.token
 
         def report(result: Result) -> None:
+            self._running_on.pop(token, None)
             self._send(
                 AttemptEnded(
                     execution_id=execution.id, task_number=number, token=token, result=result
@@ -44,10 +46,18 @@ class Dispatcher:
 
         attempt = self._describe(effect)
         try:
-            self._executors[self._route(effect, attempt)].start(attempt, report)
+            executor = self._executors[self._route(effect, attempt)]
+            self._running_on[token] = executor
+            executor.start(attempt, report)
         except Exception as error:  # noqa: BLE001 - an executor may be a plugin's; its fault is this attempt's
             _LOG.exception("the executor could not start %s", attempt.namespace)
             report(failure_of(error))
+
+    def stop(self, effect: StopAttempt) -> None:
+        """Make an attempt end; nothing, if it has ended meanwhile."""
+        executor = self._running_on.get(effect.token)
+        if executor is not None:
+            executor.stop(effect.token, is_kill=effect.is_kill)
 
     def close(self, timeout_s: float) -> None:
         """Stop every executor."""

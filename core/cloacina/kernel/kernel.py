@@ -10,10 +10,12 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from cloacina.errors import (
     EngineError,
+    EngineThreadError,
     KernelFailedError,
     OwnershipLostError,
     RunnerClosedError,
@@ -22,16 +24,38 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Await, LookAround, Request, Stop, Submission
+from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
-from cloacina.planner.events import AttemptEnded, Claimed, Event, StoredExecution, TimePassed
+from cloacina.planner.effects import (
+    AttemptSettled,
+    Effect,
+    ExecutionEnded,
+    StartAttempt,
+    StopAttempt,
+)
+from cloacina.planner.events import (
+    AttemptEnded,
+    Claimed,
+    Event,
+    Requested,
+    StoredExecution,
+    TimePassed,
+)
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.writer import SqliteWriter, Written
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What to tell somebody once the changes of an execution are committed."""
+
+    execution_id: str
+    future: Future[Any]
+    value: object
 
 
 class Kernel:
@@ -55,10 +79,13 @@ class Kernel:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._waiting: dict[str, list[Future[ExecutionState]]] = {}
-        self._unanswered: list[Submission] = []
-        """Taken in this turn and not committed yet."""
+        self._unanswered: list[_Answer] = []
+        """Questions that were taken in this turn, to be answered once it is committed."""
+        self._obeyed: list[str] = []
+        """Commands whose effect is to be committed in this turn."""
         self._stop: Stop | None = None
-        self._look_again_at_us: int | None = None
+        self._must_end_at_us: int | None = None
+        """Like ``_stop``, for when the inbox is not looked at because the database is busy."""
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -75,8 +102,10 @@ class Kernel:
         Raises:
             RunnerClosedError: for a submission or wait after the kernel was told to stop.
             KernelFailedError: likewise, after it failed.
+            EngineThreadError: likewise, on the kernel's own thread.
         """
-        if isinstance(message, Submission | Await):
+        if isinstance(message, Submission | Await | Ask):
+            self._refuse_own_thread()
             with self._gate:  # no submission may slip in behind the last look at the inbox
                 if self._failure is not None:
                     raise self._failure
@@ -88,11 +117,16 @@ class Kernel:
 
     def stop(self, give_up_after_s: float) -> None:
         """Let attempts that run end for at most that long, release what is owned, and end."""
+        self._refuse_own_thread()
         with self._gate:
             self._is_closed = True
-        until = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
-        self._inbox.put(Stop(until))
+        self._must_end_at_us = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
+        self._inbox.put(Stop(self._must_end_at_us))
         self._thread.join()
+
+    def _refuse_own_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise EngineThreadError
 
     def _run(self) -> None:
         try:
@@ -105,6 +139,8 @@ class Kernel:
         finally:
             self._dismiss(self._failure or RunnerClosedError())
             self._writer.close()
+            if self._failure is not None:
+                self._neighbours.leave()  # so that others take over what this one cannot plan
 
     def _is_finished(self) -> bool:
         if self._stop is None:
@@ -116,37 +152,65 @@ class Kernel:
     def _turn(self) -> None:
         effects: list[Effect] = []
         for message in self._messages():
-            match message:
-                case Submission():
-                    self._unanswered.append(message)
-                    execution_id = message.event.identity.execution_id
-                    self._waiting[execution_id] = [message.ended]
-                    self.dispatcher.variables[execution_id] = message.variables
-                    effects += self._step(message.event)
-                case Await():
-                    self._waiting.setdefault(message.execution_id, []).append(message.ended)
-                    self._neighbours.ask_for_ends()
-                    self._look_for_ends([message.execution_id])
-                case LookAround():
-                    for stored in self._claim():
-                        effects += self._step(Claimed(stored=stored))
-                    self._look_for_ends(list(self._waiting))
-                case Stop():
-                    self._stop = message
-                    self._planner.start_nothing_more()
-                case _:
-                    effects += self._step(message)
+            effects += self._take(message)
         gone, effects = self._commit(effects)
+        if self._obeyed:
+            self._neighbours.answer(self._obeyed)
+            self._obeyed.clear()
         while self._unanswered:
-            submission = self._unanswered.pop(0)
-            error = gone.get(submission.event.identity.execution_id)
+            answer = self._unanswered.pop(0)
+            error = gone.get(answer.execution_id)
             if error is None:
-                submission.accepted.set_result(None)
+                _tell([answer.future], answer.value)
             else:
-                submission.accepted.set_exception(error)
+                _refuse([answer.future], error)
         self._carry_out(effects)
         if any(isinstance(effect, ExecutionEnded) for effect in effects):
             self._neighbours.tell_of_ends()
+
+    def _take(self, message: Request | Event) -> list[Effect]:
+        match message:
+            case Submission():
+                return self._begin(message)
+            case Await():
+                self._waiting.setdefault(message.execution_id, []).append(message.ended)
+                self._neighbours.ask_for_ends()
+                self._look_for_ends([message.execution_id])
+            case Ask():
+                return self._grant(message)
+            case LookAround():
+                effects: list[Effect] = []
+                for stored in self._claim():
+                    effects += self._step(Claimed(stored=stored))
+                self._look_for_ends(list(self._waiting))
+                return effects + self._obey()
+            case Stop():
+                self._stop = message
+                self._planner.start_nothing_more()
+            case _:
+                return self._step(message)
+        return []
+
+    def _begin(self, submission: Submission) -> list[Effect]:
+        execution_id = submission.event.identity.execution_id
+        self._unanswered.append(_Answer(execution_id, submission.accepted, None))
+        self._waiting[execution_id] = [submission.ended]
+        self.dispatcher.variables[execution_id] = submission.variables
+        return self._step(submission.event)
+
+    def _grant(self, ask: Ask) -> list[Effect]:
+        """Do what is asked of an execution of ours; say so if it is not ours."""
+        is_ours = self._planner.owns(ask.execution_id)
+        self._unanswered.append(_Answer(ask.execution_id, ask.answered, is_ours))
+        return self._step(Requested(execution_id=ask.execution_id, wish=ask.wish))
+
+    def _obey(self) -> list[Effect]:
+        """Do what other processes left in the inbox for executions of ours."""
+        effects: list[Effect] = []
+        for command in self._neighbours.commands(self._planner.owns):
+            effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
+            self._obeyed.append(command.id)
+        return effects
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""
@@ -156,20 +220,12 @@ class Kernel:
             yield TimePassed()
         for _ in range(self._inbox.qsize()):
             yield self._inbox.get()
-        now_us = self._clock.now().monotonic_us
-        if self._look_again_at_us is not None and self._look_again_at_us <= now_us:
-            self._look_again_at_us = None
-            yield LookAround()
         due = self._planner.next_due_us
-        if due is not None and due <= now_us:
+        if due is not None and due <= self._clock.now().monotonic_us:
             yield TimePassed()
 
     def _patience_s(self) -> float | None:
-        moments = [
-            self._planner.next_due_us,
-            self._look_again_at_us,
-            self._stop.give_up_at_us if self._stop else None,
-        ]
+        moments = [self._planner.next_due_us, self._stop.give_up_at_us if self._stop else None]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
             return None
@@ -183,10 +239,10 @@ class Kernel:
             return ()
         try:
             return self._neighbours.take_over()
-        except EngineError:
-            _LOG.exception("could not look for executions to take over; trying again soon")
-            pause_us = int(_LONGEST_PAUSE_S * 1_000_000)
-            self._look_again_at_us = self._clock.now().monotonic_us + pause_us
+        except StoreUnavailableError as error:
+            _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
+            self._clock.pause(_FIRST_PAUSE_S)
+            self._inbox.put(LookAround())
             return ()
 
     def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
@@ -194,38 +250,41 @@ class Kernel:
 
         Returned as well are the effects that may be carried out: those of what was written.
         """
-        gone: dict[str, EngineError] = {}
-        wanted, saved = list(effects), set[int]()
-        while unsaved := self._planner.take_unsaved():
-            written = self._write(unsaved)
-            for execution in written.saved:
-                self._planner.saved(execution)
-                saved.add(id(execution))  # an id may stand for two states: lost and claimed again
-            refused: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
-            refused |= {execution.id: error for execution, error in written.rejected}
-            for execution in (*written.lost, *(execution for execution, _ in written.rejected)):
-                _LOG.error("%s", refused[execution.id])
-                self._drop(execution, refused[execution.id])
-                saved.discard(id(execution))
-            if refused:
-                gone |= refused
-                wanted += self._step(TimePassed())  # others may have the slots that came back
-        return gone, [effect for effect in wanted if id(effect.execution) in saved]
+        unsaved = self._planner.take_unsaved()
+        if not unsaved:
+            return {}, []
+        written = self._write(unsaved)
+        for execution in written.saved:
+            self._planner.saved(execution)
+        gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
+        gone |= {execution.id: error for execution, error in written.rejected}
+        gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
+        refused = (execution for execution, _ in written.rejected)
+        for execution in (*written.lost, *refused, *written.postponed):
+            _LOG.error("%s", gone[execution.id])
+            self._drop(execution, gone[execution.id])
+        # by object: one id may stand for two states, lost and claimed again in one turn
+        saved = {id(execution) for execution in written.saved}
+        return gone, [effect for effect in effects if id(effect.execution) in saved]
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
+        """Write until the database has taken or refused everything; nothing is lost meanwhile.
+
+        Only a runner that has to end gives up: the next one goes on from the last commit.
+        """
+        written = self._writer.commit(unsaved)
         pause_s = _FIRST_PAUSE_S
-        written = Written(unwritten=list(unsaved))
-        while written.unwritten:
-            left, written.unwritten = written.unwritten, []
-            try:
-                written.add(self._writer.commit(left))
-            except StoreUnavailableError as error:
-                # nothing is lost: the same changes are written as soon as the database takes them
-                _LOG.warning("%s; trying again in %g s", error, pause_s)
-                self._clock.pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                written.unwritten = left
+        while written.postponed and not self._is_out_of_time():
+            _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
+            self._clock.pause(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            left, written.postponed = written.postponed, []
+            written.add(self._writer.commit(left))
         return written
+
+    def _is_out_of_time(self) -> bool:
+        end_us = self._must_end_at_us
+        return end_us is not None and self._clock.now().monotonic_us >= end_us
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -235,14 +294,15 @@ class Kernel:
                     self.dispatcher.start(effect)
                 case AttemptSettled():
                     self._observer.attempt_settled(effect)
+                case StopAttempt():
+                    self.dispatcher.stop(effect)
                 case ExecutionEnded():
                     self._end(effect.execution)
 
     def _end(self, execution: ExecutionState) -> None:
         self._observer.execution_ended(execution)
         self.dispatcher.variables.pop(execution.id, None)
-        for waiter in self._waiting.pop(execution.id, ()):
-            waiter.set_result(execution)
+        _tell(self._waiting.pop(execution.id, ()), execution)
 
     def _look_for_ends(self, execution_ids: Sequence[str]) -> None:
         """Tell those who wait for executions that other runners have, if they ended."""
@@ -255,8 +315,7 @@ class Kernel:
                 _refuse(self._waiting.pop(execution_id), error)
                 continue
             if stored is not None:
-                for waiter in self._waiting.pop(execution_id):
-                    waiter.set_result(restored(stored))
+                _tell(self._waiting.pop(execution_id), restored(stored))
 
     def _drop(self, execution: ExecutionState, error: EngineError) -> None:
         self._planner.forget(execution.id)
@@ -273,13 +332,21 @@ class Kernel:
                 _refuse([message.accepted, message.ended], error)
             elif isinstance(message, Await):
                 _refuse([message.ended], error)
-        _refuse([submission.accepted for submission in self._unanswered], error)
+            elif isinstance(message, Ask):
+                _refuse([message.answered], error)
+        _refuse([answer.future for answer in self._unanswered], error)
         for waiters in self._waiting.values():
             _refuse(waiters, error)
         self._waiting.clear()
 
 
+def _tell(waiters: Iterable[Future[Any]], value: object) -> None:
+    for waiter in waiters:
+        if waiter.set_running_or_notify_cancel():  # whoever waited may have gone
+            waiter.set_result(value)
+
+
 def _refuse(waiters: Iterable[Future[Any]], error: EngineError) -> None:
     for waiter in waiters:
-        if not waiter.done():
+        if not waiter.done() and waiter.set_running_or_notify_cancel():
             waiter.set_exception(error)

@@ -1,17 +1,12 @@
 """Tell hook implementations what happens to attempts and executions. Their faults stay theirs."""
 
-import logging
-from collections.abc import Callable
-from typing import Any
-
 import pluggy
 
 from cloacina.planner.effects import AttemptSettled, StartAttempt
 from cloacina.planner.execution import ExecutionState
+from cloacina.plugins import notify
 from cloacina_sdk import hooks
 from cloacina_sdk.namespace import TaskNamespace
-
-_LOG = logging.getLogger("cloacina")
 
 
 class Observer:
@@ -23,14 +18,16 @@ class Observer:
 
     def attempt_started(self, effect: StartAttempt) -> None:
         """Call ``cloacina_before_attempt``."""
-        self._call(
+        notify(
+            self._plugins,
             "cloacina_before_attempt",
             lambda: {"attempt": _attempt(effect.execution, effect.task_number, effect.attempt)},
         )
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
         """Call ``cloacina_after_attempt`` and, where one follows, ``cloacina_attempt_retried``."""
-        self._call(
+        notify(
+            self._plugins,
             "cloacina_after_attempt",
             lambda: {
                 "attempt": _attempt(effect.execution, effect.task_number, effect.attempt),
@@ -43,7 +40,8 @@ class Observer:
         )
         delay_us = effect.retry_delay_us
         if delay_us is not None:
-            self._call(
+            notify(
+                self._plugins,
                 "cloacina_attempt_retried",
                 lambda: {
                     "attempt": _attempt(effect.execution, effect.task_number, effect.attempt),
@@ -53,7 +51,8 @@ class Observer:
 
     def execution_ended(self, execution: ExecutionState) -> None:
         """Call ``cloacina_execution_finished``."""
-        self._call(
+        notify(
+            self._plugins,
             "cloacina_execution_finished",
             lambda: {
                 "execution": hooks.ExecutionInfo(
@@ -64,16 +63,6 @@ class Observer:
                 )
             },
         )
-
-    def _call(self, name: str, arguments: Callable[[], dict[str, Any]]) -> None:
-        caller: pluggy.HookCaller = getattr(self._plugins.hook, name)
-        for implementation in caller.get_hookimpls():
-            try:
-                values = arguments()
-                wanted = implementation.argnames
-                implementation.function(*(values[argument] for argument in wanted))
-            except Exception:  # noqa: BLE001 - a plugin's fault must not stop the engine
-                _LOG.exception("hook %s of plugin %s failed", name, implementation.plugin_name)
 
 
 def _attempt(execution: ExecutionState, task_number: int, attempt: int) -> hooks.AttemptInfo:

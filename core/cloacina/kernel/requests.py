@@ -4,6 +4,7 @@ import contextvars
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from cloacina.model.states import Wish
 from cloacina.planner.events import Submitted
 from cloacina.planner.execution import ExecutionState
 
@@ -27,6 +28,16 @@ class Await:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants an execution cancelled, paused or resumed."""
+
+    execution_id: str
+    wish: Wish
+    answered: Future[bool] = field(default_factory=Future)
+    """Whether the execution is in flight here; its new state is durable then."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookAround:
     """Something changed outside: a peer came, rang or died, or a workflow was registered."""
 
@@ -38,4 +49,4 @@ class Stop:
     give_up_at_us: int
 
 
-Request = Submission | Await | LookAround | Stop
+Request = Submission | Await | Ask | LookAround | Stop

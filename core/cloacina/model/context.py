@@ -9,7 +9,7 @@ merge can tell a changed value from one that was merely passed along:
 * a removal holds unless another branch wrote the key after the same ancestor.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from cloacina.model.topology import Topology
@@ -90,30 +90,35 @@ def _combine_texts(texts: Sequence[str]) -> str:
     distinct = list(dict.fromkeys(reversed(texts)))  # the last of equal texts keeps its place
     if len(distinct) == 1:
         return distinct[0]
-    values = [decode(text) for text in reversed(distinct)]
-    combined = values[0]
-    for value in values[1:]:
-        combined = _combine(combined, value)
-    return encode(combined)
+    return encode(_combine([decode(text) for text in reversed(distinct)]))
 
 
-def _combine(earlier: JsonValue, later: JsonValue) -> JsonValue:
-    if isinstance(earlier, dict) and isinstance(later, dict):
-        combined = dict(earlier)
-        for key, value in later.items():
-            combined[key] = _combine(combined[key], value) if key in combined else value
-        return combined
-    if isinstance(earlier, list) and isinstance(later, list):
-        return _without_repeats([*earlier, *later])
-    return later
+def _combine(values: Sequence[JsonValue]) -> JsonValue:
+    """Combine values of one place, earliest first, all at once: the cost is that of reading them."""
+    last = values[-1]
+    if not isinstance(last, dict | list):
+        return last
+    kind = dict if isinstance(last, dict) else list
+    first = next((n for n in range(len(values), 0, -1) if not isinstance(values[n - 1], kind)), 0)
+    alike = values[first:]  # what came before something of another kind lost against it
+    if len(alike) == 1:
+        return last
+    return _combine_objects(alike) if kind is dict else _without_repeats(alike)
 
 
-def _without_repeats(values: Iterable[JsonValue]) -> list[JsonValue]:
-    seen: set[str] = set()
-    kept: list[JsonValue] = []
-    for value in values:
-        text = encode(value)  # 1, 1.0 and true are equal in Python and different in JSON
-        if text not in seen:
-            seen.add(text)
-            kept.append(value)
-    return kept
+def _combine_objects(objects: Sequence[JsonValue]) -> JsonValue:
+    places: dict[str, list[JsonValue]] = {}
+    for members in objects:
+        assert isinstance(members, dict)  # noqa: S101 - chosen by its kind
+        for key, value in members.items():
+            places.setdefault(key, []).append(value)
+    return {key: _combine(values) for key, values in places.items()}
+
+
+def _without_repeats(arrays: Sequence[JsonValue]) -> list[JsonValue]:
+    kept: dict[str, JsonValue] = {}
+    for array in arrays:
+        assert isinstance(array, list)  # noqa: S101 - chosen by its kind
+        for value in array:
+            kept.setdefault(encode(value), value)  # 1, 1.0 and true are equal in Python only
+    return list(kept.values())

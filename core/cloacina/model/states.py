@@ -45,11 +45,31 @@ class SubStatus(StrEnum):
     """Skipped, because a task that it depends on, directly or not, failed."""
 
 
+class StopReason(StrEnum):
+    """Why an execution is ending before all its tasks were decided."""
+
+    CANCEL = "Cancel"
+    """Somebody asked for it."""
+    TIMEOUT = "Timeout"
+    """It took longer than its workflow allows."""
+    FAIL_FAST = "FailFast"
+    """A task failed, nobody handles that, and the workflow wants to end then."""
+
+
+class Wish(StrEnum):
+    """What can be asked of an execution while it is in flight."""
+
+    CANCEL = "Cancel"
+    PAUSE = "Pause"
+    RESUME = "Resume"
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt ended."""
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    CANCELLED = "Cancelled"
     RUNNER_LOST = "RunnerLost"
     """The runner that had started it died or was stopped before it reported."""
 
@@ -64,9 +84,8 @@ _FINAL_TASK = frozenset(
 EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.PENDING: frozenset(ExecutionStatus) - {ExecutionStatus.PENDING},
     ExecutionStatus.RUNNING: frozenset(ExecutionStatus) - {ExecutionStatus.PENDING},
-    ExecutionStatus.PAUSED: frozenset(
-        {ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED, ExecutionStatus.FAILED}
-    ),
+    ExecutionStatus.PAUSED: frozenset(ExecutionStatus)
+    - {ExecutionStatus.PENDING, ExecutionStatus.PAUSED},
     ExecutionStatus.COMPLETED: frozenset(),
     ExecutionStatus.FAILED: frozenset(),
     ExecutionStatus.CANCELLED: frozenset(),

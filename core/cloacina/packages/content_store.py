@@ -35,10 +35,10 @@ class Unpacked:
             path.relative_to(self.directory).as_posix(): path for path in _files(self.directory)
         }
         for name in sorted(found.keys() ^ self.hashes.keys()):
-            raise PackageChangedError(self.digest, name)
+            raise PackageChangedError(self.digest, self.directory, name)
         for name, expected in self.hashes.items():
             if hashlib.sha256(found[name].read_bytes()).hexdigest() != expected:
-                raise PackageChangedError(self.digest, name)
+                raise PackageChangedError(self.digest, self.directory, name)
 
 
 def unpack(package: VerifiedPackage, store: Path) -> Unpacked:

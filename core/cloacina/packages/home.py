@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloacina_signing.errors import TrustError
 from cloacina_signing.keys import PublicKey
 from cloacina_signing.trust import TrustFile
 
@@ -55,12 +56,20 @@ class Home:
         """Return whom this home trusts, verified by its pinned root; ``None`` without a file.
 
         Raises:
-            TrustError: if the file is not signed by the pinned root, or malformed.
-            FileNotFoundError: if there is a trust file but no pinned root.
+            TrustError: if the file is not signed by the pinned root, or malformed, or if there is
+                no pinned root.
         """
         try:
             raw = self.trust_file.read_bytes()
         except FileNotFoundError:
             return None
-        root = PublicKey.from_pem(self.root_file.read_bytes())
+        try:
+            root = PublicKey.from_pem(self.root_file.read_bytes())
+        except FileNotFoundError as error:
+            raise TrustError(
+                f"{self.trust_file} counts only with the root key that signed it, "
+                f"and {self.root_file} is missing",
+                next_step="put the root's public key back, or begin anew: move trust.json away "
+                "and run 'cloacina-ctl trust init'",
+            ) from error
         return TrustFile.parse(raw, {root.key_id: root})

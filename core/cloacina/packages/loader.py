@@ -5,6 +5,7 @@ are compared with the manifest, and only then registered through the plugin mana
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +27,7 @@ from cloacina.packages.refusal import (
     Refusal,
 )
 from cloacina.packages.verify import VerifiedPackage, verify
-from cloacina.plugins import register_plugin
+from cloacina.plugins import notify, register_plugin
 from cloacina.runtime import Runtime
 from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.hooks import PackageInfo
@@ -61,6 +62,7 @@ class PackageLoader:
     ) -> None:
         """Register with ``plugins``, run on ``executor``, up to ``slots`` attempts at once."""
         self._slots = slots
+        self._lock = threading.Lock()
         self._config = config
         self._runtime = runtime
         self._plugins = plugins
@@ -70,7 +72,9 @@ class PackageLoader:
     def load(
         self, source: Path | bytes, now: datetime, *, allow_unsigned: bool = False
     ) -> LoadedPackage:
-        """Verify a package, start it and offer its workflows; again, for one that is loaded.
+        """Verify a package, start it and offer its workflows.
+
+        Its names mean this version from now on, also if it was loaded already.
 
         Raises:
             PackageRefusedError: with every reason of verification, or a plugin's.
@@ -78,10 +82,15 @@ class PackageLoader:
             PackageMismatchError: if its code does not offer what the manifest says.
         """
         package = self._verify(source, now, allow_unsigned=allow_unsigned)
-        if package.digest in self._loaded:
-            return self._loaded[package.digest][0]
+        with self._lock:
+            if package.digest in self._loaded:
+                self._runtime.activate(package.digest)
+                return self._loaded[package.digest][0]
+            return self._load(package)
+
+    def _load(self, package: VerifiedPackage) -> LoadedPackage:
         info = package_info(package.manifest, package.digest)
-        self._plugins.hook.cloacina_package_verified(package=info)
+        notify(self._plugins, "cloacina_package_verified", lambda: {"package": info})
         self._ask_plugins(info)
         unpacked = unpack(package, Home(self._config.home).store)
 
@@ -109,7 +118,7 @@ class PackageLoader:
             workflows=tuple(workflow.name for workflow in package.manifest.workflows),
         )
         self._loaded[package.digest] = loaded, info
-        self._plugins.hook.cloacina_package_loaded(package=info)
+        notify(self._plugins, "cloacina_package_loaded", lambda: {"package": info})
         return loaded
 
     def unload(self, digest: str, timeout_s: float) -> None:
@@ -118,13 +127,14 @@ class PackageLoader:
         Raises:
             PackageNotLoadedError: if it is not loaded.
         """
-        if digest not in self._loaded:
-            raise PackageNotLoadedError(digest)
-        _, info = self._loaded.pop(digest)
-        self._runtime.remove_package(digest)
-        self._plugins.unregister(name=digest)
-        self._executor.dismiss(digest, timeout_s)
-        self._plugins.hook.cloacina_package_unloaded(package=info)
+        with self._lock:
+            if digest not in self._loaded:
+                raise PackageNotLoadedError(digest)
+            _, info = self._loaded.pop(digest)
+            self._runtime.remove_package(digest)
+            self._plugins.unregister(name=digest)
+            self._executor.dismiss(digest, timeout_s)
+        notify(self._plugins, "cloacina_package_unloaded", lambda: {"package": info})
 
     def _verify(
         self, source: Path | bytes, now: datetime, *, allow_unsigned: bool

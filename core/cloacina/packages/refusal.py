@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from cloacina.errors import EngineError
 
@@ -59,12 +60,12 @@ class PackageRefusedError(EngineError, PermissionError):
 class PackageChangedError(EngineError, PermissionError):
     """A file of the content store is not what was verified."""
 
-    def __init__(self, digest: str, path: str) -> None:
+    def __init__(self, digest: str, directory: Path, path: str) -> None:
         self.digest = digest
         self.path = path
         super().__init__(
             f"the unpacked package {digest} was changed on disk at {path!r}; "
-            "remove its directory from the store and load the package again"
+            f"remove {directory} and load the package again"
         )
 
 

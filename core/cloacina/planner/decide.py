@@ -9,7 +9,13 @@ from collections.abc import Iterable
 
 from cloacina.model.context import texts_of
 from cloacina.model.rules import failures_named, holds
-from cloacina.model.states import AttemptOutcome, ExecutionStatus, SubStatus, TaskStatus
+from cloacina.model.states import (
+    AttemptOutcome,
+    ExecutionStatus,
+    StopReason,
+    SubStatus,
+    TaskStatus,
+)
 from cloacina.model.topology import Topology
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
 from cloacina_sdk.changes import Changes
@@ -73,11 +79,16 @@ def fail(
     execution: ExecutionState, task: TaskState, failure: TaskFailure, jitter: float, at_us: int
 ) -> tuple[list[TaskState], int | None]:
     """Take a failed attempt; return the tasks that may start, or the delay of the retry in us."""
+    if execution.stopping is not None:
+        return end_early(execution, task, failure, at_us), None
     _end_attempt(execution, task, AttemptOutcome.FAILED, failure, at_us)
     task.failures += 1
     retry = execution.topology.tasks[task.number].retry
     if retry.allows_retry(task.failures, failure):
-        delay_us = retry.delay_ms(task.failures, jitter) * 1000
+        delay_ms = failure.retry_after_ms
+        if delay_ms is None:
+            delay_ms = retry.delay_ms(task.failures, jitter)
+        delay_us = delay_ms * 1000
         task.move(TaskStatus.READY, SubStatus.RETRYING)
         task.due_at_us = at_us + delay_us
         execution.touch(task)
@@ -88,6 +99,8 @@ def fail(
 
 def lose(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
     """Take an attempt whose runner is gone; return the tasks that may start now, it included."""
+    if execution.stopping is not None:
+        return end_early(execution, task, None, at_us)
     _end_attempt(execution, task, AttemptOutcome.RUNNER_LOST, None, at_us)
     task.losses += 1
     execution.record("task_runner_lost", at_us, task.number)
@@ -96,6 +109,39 @@ def lose(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskSta
         return [task]
     message = f"its runner was lost during {task.losses} attempts; the task may be what kills it"
     return _give_up(execution, task, "Abandoned", message, at_us)
+
+
+def end_early(
+    execution: ExecutionState, task: TaskState, failure: TaskFailure | None, at_us: int
+) -> list[TaskState]:
+    """Take the end of an attempt of an execution that is being stopped."""
+    _end_attempt(execution, task, AttemptOutcome.CANCELLED, failure, at_us)
+    _cancel(execution, task, at_us)
+    return []
+
+
+def stop(execution: ExecutionState, reason: StopReason, at_us: int) -> list[TaskState]:
+    """Cancel what did not start; return the tasks whose attempts still have to end."""
+    execution.stopping = reason
+    execution.record("execution_stopping", at_us, detail=reason)
+    running: list[TaskState] = []
+    for task in execution.tasks:
+        if task.status is TaskStatus.RUNNING:
+            running.append(task)
+        elif not task.status.is_final:
+            _cancel(execution, task, at_us)
+    return running
+
+
+def calls_for_stop(execution: ExecutionState, task: TaskState) -> bool:
+    """Whether a task's failure ends the execution at once: nobody is there to handle it."""
+    if not execution.topology.workflow.fail_fast or task.status is not TaskStatus.FAILED:
+        return False
+    spec = execution.topology.tasks[task.number]
+    return not spec.allow_failure and not any(
+        spec.id in failures_named(execution.topology.tasks[number].trigger_rule)
+        for number in execution.topology.dependents[task.number]
+    )
 
 
 def restore(execution: ExecutionState) -> list[TaskState]:
@@ -125,6 +171,13 @@ def _end_attempt(
     execution.unsaved.ends.append(end)
     execution.touch(task)
     task.token = None
+
+
+def _cancel(execution: ExecutionState, task: TaskState, at_us: int) -> None:
+    task.move(TaskStatus.CANCELLED)
+    task.due_at_us = None
+    execution.record("task_cancelled", at_us, task.number)
+    _close(execution, task, at_us)
 
 
 def _give_up(
@@ -215,11 +268,18 @@ def _skip(
 def conclude(execution: ExecutionState, at_us: int) -> None:
     """Give the execution its final status once no task is left."""
     culprit = next((task for task in execution.tasks if _is_unhandled(execution, task)), None)
+    status = ExecutionStatus.COMPLETED if culprit is None else ExecutionStatus.FAILED
+    if execution.stopping is StopReason.CANCEL:
+        culprit, status = None, ExecutionStatus.CANCELLED
+    elif execution.stopping is StopReason.TIMEOUT:
+        culprit, status = None, ExecutionStatus.FAILED
+        limit_ms = execution.topology.workflow.timeout_ms or 0
+        execution.error_type = "WorkflowTimeout"
+        execution.error_message = f"it did not end within {limit_ms / 1000:g} s"
     if culprit is not None:
         execution.error_task = execution.topology.tasks[culprit.number].id
         execution.error_type = culprit.error_type
         execution.error_message = culprit.error_message
-    status = ExecutionStatus.COMPLETED if culprit is None else ExecutionStatus.FAILED
     execution.move(status)
     execution.finished_at_us = at_us
     execution.record(f"execution_{status.lower()}", at_us)

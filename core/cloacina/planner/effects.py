@@ -38,10 +38,20 @@ class AttemptSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopAttempt:
+    """An attempt should end: it is asked first, and killed where that is possible."""
+
+    execution: ExecutionState
+    task_number: int
+    token: str
+    is_kill: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionEnded:
     """An execution reached its final status; whoever waits for it can be told."""
 
     execution: ExecutionState
 
 
-Effect = StartAttempt | AttemptSettled | ExecutionEnded
+Effect = StartAttempt | AttemptSettled | StopAttempt | ExecutionEnded

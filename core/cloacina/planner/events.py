@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -67,12 +68,15 @@ class StoredExecution:
     topology: Topology
     input_texts: Mapping[str, str]
     status: str
+    stopping: str | None
     epoch: int
     event_count: int
     created_at_us: int
     started_at_us: int | None
     finished_at_us: int | None
     error_task: str | None
+    error_type: str | None
+    error_message: str | None
     tasks: tuple[StoredTask, ...]
 
 
@@ -93,9 +97,17 @@ class AttemptEnded:
     result: Changes | TaskFailure
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """Somebody wants an execution to be cancelled, paused or resumed."""
+
+    execution_id: str
+    wish: Wish
+
+
 @dataclass(frozen=True, slots=True)
 class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | TimePassed
+Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed

@@ -9,6 +9,7 @@ from cloacina.model.states import (
     TASK_MOVES,
     AttemptOutcome,
     ExecutionStatus,
+    StopReason,
     SubStatus,
     TaskStatus,
 )
@@ -47,6 +48,12 @@ class TaskState:
     error_message: str | None = None
     stored: tuple[str, int] | None = None
     """(status, attempt) as committed; what the next write is compared with."""
+
+    def is_startable(self, utc_us: int) -> bool:
+        """Whether the next attempt may be recorded: it is not final, not running, and due."""
+        if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY}:
+            return False
+        return self.due_at_us is None or self.due_at_us <= utc_us
 
     def move(self, status: TaskStatus, sub_status: SubStatus | None = None) -> None:
         """Go to ``status`` if the table of legal moves allows it."""
@@ -110,6 +117,8 @@ class ExecutionState:
     created_at_us: int
     status: ExecutionStatus = ExecutionStatus.PENDING
     stored_status: ExecutionStatus | None = None
+    stopping: StopReason | None = None
+    stored_stopping: StopReason | None = None
     started_at_us: int | None = None
     finished_at_us: int | None = None
     error_task: str | None = None
@@ -133,6 +142,19 @@ class ExecutionState:
         if status not in EXECUTION_MOVES[self.status]:
             raise AssertionError(f"execution {self.id}: {self.status} -> {status} is not legal")
         self.status = status
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the execution itself, beside its tasks, differs from what is stored."""
+        stored = self.stored_status, self.stored_stopping
+        return stored != (self.status, self.stopping)
+
+    def mark_saved(self) -> None:
+        """Take note that everything unsaved is committed."""
+        for task in self.unsaved.tasks.values():
+            task.stored = (task.status, task.attempt)
+        self.stored_status, self.stored_stopping = self.status, self.stopping
+        self.unsaved = Unsaved()
 
     def touch(self, task: TaskState) -> None:
         """Note that ``task`` differs from what is stored."""
@@ -207,7 +229,7 @@ class ExecutionState:
 
 def restored(stored: StoredExecution) -> ExecutionState:
     """Return the planner's picture of an execution as the database holds it."""
-    execution = ExecutionState(
+    return ExecutionState(
         identity=stored.identity,
         topology=stored.topology,
         input_texts=stored.input_texts,
@@ -215,16 +237,16 @@ def restored(stored: StoredExecution) -> ExecutionState:
         created_at_us=stored.created_at_us,
         status=ExecutionStatus(stored.status),
         stored_status=ExecutionStatus(stored.status),
+        stopping=StopReason(stored.stopping) if stored.stopping else None,
+        stored_stopping=StopReason(stored.stopping) if stored.stopping else None,
         started_at_us=stored.started_at_us,
         finished_at_us=stored.finished_at_us,
         error_task=stored.error_task,
+        error_type=stored.error_type,
+        error_message=stored.error_message,
         event_count=stored.event_count,
         tasks=[_restored_task(task) for task in stored.tasks],
     )
-    if stored.error_task is not None:
-        culprit = execution.tasks[stored.topology.numbers[stored.error_task]]
-        execution.error_type, execution.error_message = culprit.error_type, culprit.error_message
-    return execution
 
 
 def _restored_task(stored: StoredTask) -> TaskState:

@@ -4,63 +4,44 @@ Rules it upholds:
 
 * a step changes only what it returns effects and unsaved changes for; effects may be carried out
   only after those changes are committed;
-* an attempt takes a slot when it is recorded as running and returns it when its end is taken;
-* among waiting tasks the higher priority starts first, then the older execution.
+* an attempt takes a slot when it is recorded as running, and the slot comes back when its executor
+  reports its end, however the attempt was settled meanwhile;
+* a timer or a place in the queue may be out of date: what it finds decides.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from collections.abc import Iterable
 from typing import assert_never
 
-from cloacina.model.context import texts_of
-from cloacina.model.states import ExecutionStatus, SubStatus, TaskStatus
+from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
 from cloacina.planner import decide
-from cloacina.planner.effects import AttemptSettled, Effect, ExecutionEnded, StartAttempt
+from cloacina.planner.effects import (
+    AttemptSettled,
+    Effect,
+    ExecutionEnded,
+    StopAttempt,
+)
 from cloacina.planner.events import (
     AttemptEnded,
     Claimed,
     Event,
     Now,
+    Requested,
     Submitted,
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.schedule import Limits, Schedule, Sources
+from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where the planner's few unpredictable values come from."""
-
-    new_token: Callable[[], str]
-    jitter: Callable[[], float]
-    """Draws from [0, 1)."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
-    """A ready task's place in the queue for slots."""
-
-    descending_priority: int
-    execution_age: int
-    arrival: int
-    execution: ExecutionState = field(compare=False)
-    task_number: int = field(compare=False)
 
 
 class Planner:
     """State of every execution that this runner owns. Not thread-safe: one thread steps it."""
 
-    def __init__(self, *, slots: int, sources: Sources) -> None:
-        """``slots`` is how many attempts may run at once."""
-        self._free_slots = slots
-        self._sources = sources
+    def __init__(self, *, limits: Limits, sources: Sources) -> None:
+        """Plan within ``limits``."""
+        self._schedule = Schedule(limits=limits, sources=sources)
         self._executions: dict[str, ExecutionState] = {}
-        self._queue: list[_Place] = []
-        self._timers: list[tuple[int, int, ExecutionState, int]] = []
-        self._arrivals = 0
-        self._is_stopping = False
         self._unsaved: dict[str, ExecutionState] = {}
 
     def step(self, event: Event, now: Now) -> list[Effect]:
@@ -72,6 +53,8 @@ class Planner:
                 return self._restore(event, now)
             case AttemptEnded():
                 return self._end_attempt(event, now)
+            case Requested():
+                return self._grant(event, now)
             case TimePassed():
                 return self._wake(now)
             case _:
@@ -85,29 +68,23 @@ class Planner:
 
     def saved(self, execution: ExecutionState) -> None:
         """Take note that everything unsaved of ``execution`` is committed."""
-        for task in execution.unsaved.tasks.values():
-            task.stored = (task.status, task.attempt)
-        execution.stored_status = execution.status
-        execution.unsaved = type(execution.unsaved)()
+        execution.mark_saved()
         if execution.status.is_final:
             self._executions.pop(execution.id, None)
 
     def start_nothing_more(self) -> None:
         """Let what runs end and start no further attempt; what is ready stays stored as ready."""
-        self._is_stopping = True
+        self._schedule.close()
 
     def forget(self, execution_id: str) -> ExecutionState | None:
-        """Drop an execution that is no longer this runner's, and give back its slots."""
-        execution = self._executions.pop(execution_id, None)
+        """Drop an execution that is no longer this runner's."""
         self._unsaved.pop(execution_id, None)
-        if execution is not None:
-            self._free_slots += sum(t.status is TaskStatus.RUNNING for t in execution.tasks)
-        return execution
+        return self._executions.pop(execution_id, None)
 
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
-        return self._timers[0][0] if self._timers else None
+        return self._schedule.next_due_us
 
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""
@@ -131,45 +108,69 @@ class Planner:
             epoch=1,
             created_at_us=now.utc_us,
         )
-        self._executions[execution.id] = execution
-        self._unsaved[execution.id] = execution
+        self._adopt(execution)
         execution.record("execution_submitted", now.utc_us)
         execution.move(ExecutionStatus.RUNNING)
         execution.started_at_us = now.utc_us
+        self._schedule.limit(execution, now)
         ready = decide.grow(execution, execution.topology, now.utc_us)
         return self._advance(execution, ready, now)
 
     def _restore(self, event: Claimed, now: Now) -> list[Effect]:
         execution = restored(event.stored)
-        self.forget(execution.id)  # lost without our noticing, and ours again
+        self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
-        self._executions[execution.id] = execution
-        self._unsaved[execution.id] = execution
+        self._schedule.limit(execution, now)
         ready = decide.restore(execution)
         for task in execution.tasks:
             if task.token is not None:
                 ready += decide.lose(execution, task, now.utc_us)
         return self._advance(execution, ready, now)
 
-    def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
-        execution = self._executions.get(event.execution_id)
-        if execution is None:
-            return []  # forgotten: its slots went back then
-        task = execution.tasks[event.task_number]
-        if task.token != event.token:
-            return []  # a report of an attempt that was given up
-        self._free_slots += 1
+    def _adopt(self, execution: ExecutionState) -> None:
+        self._executions[execution.id] = execution
         self._unsaved[execution.id] = execution
-        attempt, failure, delay_us = task.attempt, None, None
+
+    def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
+        self._schedule.give_back(event.token)
+        execution = self._executions.get(event.execution_id)
+        task = None if execution is None else execution.tasks[event.task_number]
+        if execution is None or task is None or task.token != event.token:
+            return self._fill_slots(now)  # it was settled before it ended
         if isinstance(event.result, TaskFailure):
-            failure = event.result
-            jitter = self._sources.jitter()
-            ready, delay_us = decide.fail(execution, task, failure, jitter, now.utc_us)
-            if delay_us is not None:
-                self._wake_later(execution, task, now.monotonic_us + delay_us)
-        else:
-            ready = decide.succeed(execution, task, event.result, now.utc_us)
-        settled = AttemptSettled(
+            return self._fail(execution, task, event.result, now)
+        attempt = task.attempt
+        ready = decide.succeed(execution, task, event.result, now.utc_us)
+        settled = self._settled(execution, task, attempt, now)
+        return [settled, *self._advance(execution, ready, now)]
+
+    def _fail(
+        self, execution: ExecutionState, task: TaskState, failure: TaskFailure, now: Now
+    ) -> list[Effect]:
+        attempt = task.attempt
+        jitter = self._schedule.jitter()
+        ready, delay_us = decide.fail(execution, task, failure, jitter, now.utc_us)
+        if delay_us is not None:
+            self._schedule.retry_after(execution, task, delay_us, now)
+        effects: list[Effect] = [
+            self._settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
+        ]
+        if execution.stopping is None and decide.calls_for_stop(execution, task):
+            effects += self._stop(execution, StopReason.FAIL_FAST, now)
+            ready = []
+        return effects + self._advance(execution, ready, now)
+
+    @staticmethod
+    def _settled(
+        execution: ExecutionState,
+        task: TaskState,
+        attempt: int,
+        now: Now,
+        *,
+        failure: TaskFailure | None = None,
+        delay_us: int | None = None,
+    ) -> AttemptSettled:
+        return AttemptSettled(
             execution=execution,
             task_number=task.number,
             attempt=attempt,
@@ -177,72 +178,100 @@ class Planner:
             duration_us=max(0, now.utc_us - task.attempt_started_at_us),
             retry_delay_us=delay_us,
         )
-        return [settled, *self._advance(execution, ready, now)]
+
+    def _grant(self, event: Requested, now: Now) -> list[Effect]:
+        execution = self._executions.get(event.execution_id)
+        if execution is None or execution.stopping is not None:
+            return []
+        match event.wish:
+            case Wish.CANCEL:
+                effects = self._stop(execution, StopReason.CANCEL, now)
+                return effects + self._advance(execution, [], now)
+            case Wish.PAUSE if execution.status is ExecutionStatus.RUNNING:
+                self._unsaved[execution.id] = execution
+                execution.move(ExecutionStatus.PAUSED)
+                execution.record("execution_paused", now.utc_us)
+            case Wish.RESUME if execution.status is ExecutionStatus.PAUSED:
+                self._unsaved[execution.id] = execution
+                execution.move(ExecutionStatus.RUNNING)
+                execution.record("execution_resumed", now.utc_us)
+                ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+                return self._advance(execution, ready, now)
+            case _:
+                pass  # it stands so already
+        return []
+
+    def _stop(self, execution: ExecutionState, reason: StopReason, now: Now) -> list[Effect]:
+        """Cancel what did not start, ask what runs to end, and give it the time of grace."""
+        self._unsaved[execution.id] = execution
+        effects: list[Effect] = []
+        for task in decide.stop(execution, reason, now.utc_us):
+            effects += self._ask_to_end(execution, task, is_kill=False)
+            self._schedule.give_grace(execution, task, now)
+        return effects
+
+    @staticmethod
+    def _ask_to_end(execution: ExecutionState, task: TaskState, *, is_kill: bool) -> list[Effect]:
+        if task.token is None:
+            return []
+        asked = StopAttempt(
+            execution=execution, task_number=task.number, token=task.token, is_kill=is_kill
+        )
+        return [asked]
 
     def _wake(self, now: Now) -> list[Effect]:
-        while self._timers and self._timers[0][0] <= now.monotonic_us:
-            _, _, execution, number = heappop(self._timers)
-            task = execution.tasks[number]
-            if self._is_current(execution) and task.sub_status is SubStatus.RETRYING:
-                self._enqueue(execution, task)
-        return self._fill_slots(now)
+        effects: list[Effect] = []
+        for timer in self._schedule.take_due(now):
+            execution = self._executions.get(timer.execution_id)
+            if execution is not None:
+                effects += self._ring(timer, execution, now)
+        return effects + self._fill_slots(now)
+
+    def _ring(self, timer: Timer, execution: ExecutionState, now: Now) -> list[Effect]:
+        if timer.task_number is None:
+            if execution.stopping is not None:
+                return []
+            effects = self._stop(execution, StopReason.TIMEOUT, now)
+            return effects + self._advance(execution, [], now)
+        task = execution.tasks[timer.task_number]
+        if timer.alarm is Alarm.RETRY:
+            if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
+                task.due_at_us = None  # over, whatever the wall clock says
+                self._schedule.enqueue(execution, task)
+            return []
+        if task.token != timer.token:
+            return []
+        killed = self._ask_to_end(execution, task, is_kill=True)
+        self._unsaved[execution.id] = execution
+        if timer.alarm is Alarm.GRACE:
+            decide.end_early(execution, task, None, now.utc_us)
+            return killed + self._advance(execution, [], now)
+        return killed + self._fail(execution, task, self._timeout_of(execution, task), now)
+
+    def _timeout_of(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+        limit_us = self._schedule.attempt_limit_us(execution, task) or 0
+        return TaskFailure(
+            error_type="TaskTimeout",
+            message=f"the attempt did not end within {limit_us / 1_000_000:g} s",
+            traceback="",
+            is_transient=True,
+        )
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
+        self._unsaved[execution.id] = execution
         for task in ready:
-            if task.sub_status is SubStatus.RETRYING and task.due_at_us is not None:
-                # the wall clock may have been set since: no delay is longer than the policy's
-                longest_us = execution.topology.tasks[task.number].retry.max_delay_ms * 1000
-                wait_us = min(max(0, task.due_at_us - now.utc_us), longest_us)
-                self._wake_later(execution, task, now.monotonic_us + wait_us)
-            else:
-                self._enqueue(execution, task)
+            self._schedule.enqueue_when_due(execution, task, now)
         effects: list[Effect] = self._fill_slots(now)
         for task in ready:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
-        if not execution.unfinished:
+        if not execution.unfinished and not execution.status.is_final:
             decide.conclude(execution, now.utc_us)
             effects.append(ExecutionEnded(execution=execution))
         return effects
 
-    def _enqueue(self, execution: ExecutionState, task: TaskState) -> None:
-        self._arrivals += 1
-        place = _Place(
-            -execution.identity.priority,
-            execution.created_at_us,
-            self._arrivals,
-            execution,
-            task.number,
-        )
-        heappush(self._queue, place)
-
     def _fill_slots(self, now: Now) -> list[Effect]:
-        effects: list[Effect] = []
-        while self._free_slots and self._queue and not self._is_stopping:
-            place = heappop(self._queue)
-            execution = place.execution
-            if not self._is_current(execution):
-                continue
-            task = execution.tasks[place.task_number]
-            token = self._sources.new_token()
-            decide.start(execution, task, token, now.utc_us)
-            self._free_slots -= 1
-            self._unsaved[execution.id] = execution
-            effects.append(
-                StartAttempt(
-                    execution=execution,
-                    task_number=task.number,
-                    attempt=task.attempt,
-                    token=token,
-                    texts=texts_of(execution.view(task.number)),
-                )
-            )
-        return effects
-
-    def _wake_later(self, execution: ExecutionState, task: TaskState, due_us: int) -> None:
-        self._arrivals += 1
-        heappush(self._timers, (due_us, self._arrivals, execution, task.number))
-
-    def _is_current(self, execution: ExecutionState) -> bool:
-        """Whether this very state is planned with: not forgotten, and not claimed afresh since."""
-        return self._executions.get(execution.id) is execution
+        started = list(self._schedule.start_next(self._executions, now))
+        for start in started:
+            self._unsaved[start.execution.id] = start.execution
+        return list(started)

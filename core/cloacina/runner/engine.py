@@ -14,10 +14,12 @@ from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Await, LookAround, Submission
+from cloacina.kernel.requests import Ask, Await, LookAround, Submission
+from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.planner import Planner, Sources
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
@@ -43,10 +45,12 @@ class Engine:
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
         self.database = SqliteDatabase(location)
-        self._neighbours = Neighbours(self.database, runner_id, self._accepts)
+        self._neighbours = Neighbours(
+            self.database, runner_id, self._accepts, lambda: self.clock.now().utc_us
+        )
         self._kernel = Kernel(
             planner=Planner(
-                slots=config.max_concurrent_tasks,
+                limits=_limits(config),
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
             writer=SqliteWriter(self.database, runner_id),
@@ -82,6 +86,17 @@ class Engine:
         self._kernel.send(request)
         return request.ended
 
+    def ask(self, execution_id: str, wish: Wish) -> bool:
+        """Ask something of an execution; return whether it is in flight here, and was changed."""
+        request = Ask(execution_id, wish)
+        self._kernel.send(request)
+        return request.answered.result()
+
+    def leave_command(self, execution_id: str, wish: Wish) -> None:
+        """Ask it of whichever runner has the execution, or takes it next."""
+        now_us = self.clock.now().utc_us
+        self._neighbours.leave_command(new_execution_id(now_us), execution_id, wish, now_us)
+
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
         self._unsubscribe()
@@ -96,3 +111,12 @@ class Engine:
 
     def _accepts(self, found: ownership.Unowned) -> bool:
         return self._runtime.can_serve(found.identity, found.topology)
+
+
+def _limits(config: DefaultRunnerConfig) -> Limits:
+    limit_s = config.task_timeout_seconds
+    return Limits(
+        slots=config.max_concurrent_tasks,
+        attempt_timeout_us=None if limit_s is None else int(limit_s * 1_000_000),
+        grace_us=int(config.cancel_grace_seconds * 1_000_000),
+    )

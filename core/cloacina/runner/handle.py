@@ -1,13 +1,30 @@
 """A handle to an execution that was submitted."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Protocol
 
 from cloacina.errors import WaitTimeoutError
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.result import WorkflowResult
+
+
+class Controls(Protocol):
+    """What a handle needs of its runner."""
+
+    def execution(self, execution_id: str) -> WorkflowResult:
+        """Return the execution as it stands now."""
+        ...
+
+    def cancel(self, execution_id: str) -> None:
+        """End it."""
+
+    def pause(self, execution_id: str) -> None:
+        """Start nothing more of it."""
+
+    def resume(self, execution_id: str) -> None:
+        """Go on with it."""
 
 
 class ExecutionHandle:
@@ -17,12 +34,12 @@ class ExecutionHandle:
         self,
         execution_id: str,
         ended: Future[ExecutionState],
-        read: Callable[[str], WorkflowResult],
+        runner: Controls,
     ) -> None:
         """Made by the runner."""
         self.id = execution_id
         self._ended = ended
-        self._read = read
+        self._runner = runner
 
     @property
     def status(self) -> str:
@@ -33,7 +50,19 @@ class ExecutionHandle:
         """Return the execution as it stands now."""
         if self._ended.done() and self._ended.exception() is None:
             return WorkflowResult(self._ended.result())
-        return self._read(self.id)
+        return self._runner.execution(self.id)
+
+    def cancel(self) -> None:
+        """End the execution; see ``DefaultRunner.cancel``."""
+        self._runner.cancel(self.id)
+
+    def pause(self) -> None:
+        """Start nothing more of the execution until ``resume``."""
+        self._runner.pause(self.id)
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+        self._runner.resume(self.id)
 
     def wait(self, timeout: float | None = None) -> WorkflowResult:
         """Block until the execution has ended.

@@ -110,11 +110,13 @@ class WorkflowResult:
     def error_message(self) -> str | None:
         """Which task failed first and why; ``None`` unless the execution failed."""
         execution = self._execution
-        if execution.error_task is None:
+        if execution.error_type is None:
             return None
+        error = f"{execution.error_type}: {execution.error_message}"
         return (
-            f"task {execution.error_task!r} failed: "
-            f"{execution.error_type}: {execution.error_message}"
+            error
+            if execution.error_task is None
+            else f"task {execution.error_task!r} failed: {error}"
         )
 
     def raise_for_status(self) -> None:

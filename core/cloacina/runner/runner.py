@@ -13,6 +13,7 @@ from typing import Self
 
 from cloacina.errors import (
     ForkedRunnerError,
+    InvalidConfigError,
     PackageInUseError,
     RunnerClosedError,
     RunningLoopError,
@@ -21,6 +22,7 @@ from cloacina.executors.workers import WorkerExecutor
 from cloacina.kernel.clock import new_execution_id
 from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
+from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.events import Identity, Submitted
@@ -38,6 +40,7 @@ from cloacina_sdk.json_text import JsonValue
 
 ContextLike = Context | Mapping[str, JsonValue] | None
 
+_MOST_URGENT = 1_000_000
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
@@ -144,12 +147,13 @@ class DefaultRunner:
         Args:
             workflow: a name, or ``package::workflow`` where several packages offer the name.
             context: the input; a plain mapping will do.
-            priority: higher starts first when slots are short.
+            priority: higher starts first when slots are short; from -1,000,000 to 1,000,000.
 
         Raises:
             UnknownWorkflowError: naming the nearest names.
             AmbiguousWorkflowError: if several packages offer the name.
             InvalidContextValueError: if the context holds what JSON cannot.
+            InvalidConfigError: if the priority is out of range.
             RunnerClosedError: after ``shutdown``.
         """
         submission, handle = self._submission(workflow, context, priority)
@@ -185,7 +189,43 @@ class DefaultRunner:
         """
         self.execution(execution_id)
         ended = self._require_engine().await_end(execution_id)
-        return ExecutionHandle(execution_id, ended, self.execution)
+        return ExecutionHandle(execution_id, ended, self)
+
+    def cancel(self, execution_id: str) -> None:
+        """End an execution: start nothing more, and ask what runs to end.
+
+        Attempts have ``config.cancel_grace_seconds`` to end in their own way; then workers are
+        killed, coroutines cancelled again, and threads given up. What another runner has, that
+        runner is told to end; what none has ends when one takes it. Nothing happens to an
+        execution that has ended. Returns when the request is durable, not when all has ended.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.CANCEL)
+
+    def pause(self, execution_id: str) -> None:
+        """Start nothing more of an execution until ``resume``; attempts that run go on.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.PAUSE)
+
+    def resume(self, execution_id: str) -> None:
+        """Go on with a paused execution.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self._ask(execution_id, Wish.RESUME)
+
+    def _ask(self, execution_id: str, wish: Wish) -> None:
+        engine = self._require_engine()
+        if engine.ask(execution_id, wish):
+            return
+        if not ExecutionStatus(self.execution(execution_id).status).is_final:
+            engine.leave_command(execution_id, wish)
 
     def execution(self, execution_id: str) -> WorkflowResult:
         """Return any execution of this database as it stands now.
@@ -245,6 +285,9 @@ class DefaultRunner:
     def _submission(
         self, workflow: str, context: ContextLike, priority: int
     ) -> tuple[Submission, ExecutionHandle]:
+        if type(priority) is not int or not -_MOST_URGENT <= priority <= _MOST_URGENT:
+            allowed = f"a whole number from {-_MOST_URGENT:,} to {_MOST_URGENT:,}"
+            raise InvalidConfigError("priority", priority, allowed)
         found = self.runtime.resolve(workflow)
         given = context if isinstance(context, Context) else Context(dict(context or {}))
         execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
@@ -262,7 +305,7 @@ class DefaultRunner:
             input_texts=given.texts(),
         )
         submission = Submission(event=event, variables=contextvars.copy_context())
-        return submission, ExecutionHandle(execution_id, submission.ended, self.execution)
+        return submission, ExecutionHandle(execution_id, submission.ended, self)
 
     def _require_engine(self) -> Engine:
         if os.getpid() != self._process_id:

@@ -4,6 +4,7 @@ An execution that is not final has at most one owner. A claim raises its epoch, 
 earlier owner still writes finds nothing to change.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from cloacina.store.graphs import parse_graph
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
 
+_LOG = logging.getLogger("cloacina")
 _UNFINISHED = EXECUTIONS.c.status.not_in(
     [sa.literal(status, literal_execute=True) for status in FINAL_STATUSES]
 )
@@ -44,7 +46,7 @@ def register(
 
 def runner_ids(connection: sa.Connection) -> list[str]:
     """Return every runner that registered and was neither released nor found dead."""
-    return list(connection.execute(sa.select(RUNNERS.c.id)).scalars())
+    return list(connection.execute(sa.select(RUNNERS.c.id)).scalars().all())
 
 
 def release(connection: sa.Connection, gone: Iterable[str]) -> None:
@@ -83,11 +85,16 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
         .where(is_free, _UNFINISHED)
         .order_by(columns.id)
     )
-    return [_unowned(**row) for row in connection.execute(query).mappings()]
+    found = (_unowned(**row) for row in connection.execute(query).mappings().all())
+    return [execution for execution in found if execution is not None]
 
 
-def _unowned(document: str, **identity: Any) -> Unowned:
-    return Unowned(Identity(**identity), parse_graph(document))
+def _unowned(document: str, **identity: Any) -> Unowned | None:
+    try:
+        return Unowned(Identity(**identity), parse_graph(document))
+    except ValueError as error:  # one damaged row must not keep the others from going on
+        _LOG.error("the graph of execution %s cannot be read: %s", identity["execution_id"], error)
+        return None
 
 
 def claim(

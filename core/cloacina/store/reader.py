@@ -1,4 +1,8 @@
-"""Read executions back, each as the planner would know it."""
+"""Read executions back, each as the planner would know it.
+
+Every answer is fetched whole before any of it is parsed: a cursor that is left half read keeps its
+connection on an old view of the database, and the pool would hand that to the next reader.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +23,9 @@ from cloacina.store.tables import (
 from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
+
+Connection = sa.Connection
+"""For callers that pass one on and need not know whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +72,15 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
         topology=parse_graph(row["document"]),
         input_texts=Context.from_json(row["input"]).texts(),
         status=row["status"],
+        stopping=row["stopping"],
         epoch=row["epoch"],
         event_count=event_count or 0,
         created_at_us=from_text(row["created_at"]),
         started_at_us=_moment(row["started_at"]),
         finished_at_us=_moment(row["finished_at"]),
         error_task=row["error_task"],
+        error_type=row["error_type"],
+        error_message=row["error_message"],
         tasks=_tasks(connection, execution_id),
     )
 
@@ -102,7 +112,7 @@ def summaries(
         query = query.where(columns.status == status)
     if workflow is not None:
         query = query.where(columns.workflow == workflow)
-    return [ExecutionSummary(**row) for row in connection.execute(query).mappings()]
+    return [ExecutionSummary(**row) for row in connection.execute(query).mappings().all()]
 
 
 def count_unfinished(connection: sa.Connection, package_digest: str) -> int:
@@ -127,7 +137,7 @@ def _tasks(connection: sa.Connection, execution_id: str) -> tuple[StoredTask, ..
         .where(TASKS.c.execution_id == execution_id)
         .order_by(TASKS.c.number)
     )
-    return tuple(_task(row) for row in connection.execute(query).mappings())
+    return tuple(_task(row) for row in connection.execute(query).mappings().all())
 
 
 def _task(row: sa.RowMapping) -> StoredTask:

@@ -31,6 +31,7 @@ class NewExecution(NamedTuple):
     workflow_version: str
     graph_digest: str
     status: str
+    stopping: str | None
     owner: str
     epoch: int
     priority: int
@@ -48,6 +49,7 @@ class ExecutionMove(NamedTuple):
     """A change of an execution, if it is still as the last commit left it and still ours."""
 
     to_status: str
+    stopping: str | None
     error_task: str | None
     error_type: str | None
     error_message: str | None
@@ -165,6 +167,7 @@ def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> N
         identity.workflow_version,
         graph_digest,
         execution.status,
+        execution.stopping,
         owner,
         execution.epoch,
         identity.priority,
@@ -183,6 +186,7 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
     """Return the change of ``execution`` since its last commit."""
     return ExecutionMove(
         execution.status,
+        execution.stopping,
         execution.error_task,
         execution.error_type,
         execution.error_message,

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from cloacina.errors import SchemaVersionError
 from cloacina.store.tables import METADATA
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision in ``store/migrations/versions``."""
 
-_REVISIONS: Final = ("0001",)
+_REVISIONS: Final = ("0001", "0002")
 
 
 def current_revision(connection: sa.Connection) -> str | None:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,11 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from cloacina.errors import EngineError, InvalidUrlError, StoreUnavailableError
+from cloacina.errors import (
+    EngineError,
+    ForkedRunnerError,
+    InvalidUrlError,
+    StoreUnavailableError,
+)
 from cloacina.store.schema import ensure_schema
 from cloacina.store.url import SqliteLocation
 
 BUSY_TIMEOUT_MS = 10_000
+_OPEN_HERE: "weakref.WeakSet[SqliteDatabase]" = weakref.WeakSet()
 
 
 class SqliteDatabase:
@@ -48,13 +55,17 @@ class SqliteDatabase:
             pool_size=4,
         )
         event.listen(self.engine, "connect", self._prepare)
-        self._turnstile = open_directory(self.sidecar)
+        self._turnstile: int | None = open_directory(self.sidecar)
         try:
-            with self._transaction() as connection:
+            with self.write() as connection:
                 ensure_schema(connection)
         except exc.DatabaseError as error:
             self.close()
             raise EngineError(f"cannot open the database {self.path}: {error.orig}") from error
+        except StoreUnavailableError:
+            self.close()
+            raise
+        _OPEN_HERE.add(self)
 
     @property
     def sidecar(self) -> Path:
@@ -64,31 +75,31 @@ class SqliteDatabase:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the right to write: processes queue for it, where SQLite alone would poll."""
-        fcntl.flock(self._turnstile, fcntl.LOCK_EX)
+        turnstile = self._turnstile
+        if turnstile is None:
+            raise ForkedRunnerError(os.getppid())
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Open a writing transaction for a block: committed at its end, rolled back on an error.
 
         Raises:
-            StoreUnavailableError: nothing was written, and the same may succeed later.
+            StoreUnavailableError: the database is held by another program, or full.
         """
-        with _passing_errors(), self._transaction() as connection:
-            yield connection
-
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Open a connection for a block that only reads.
-
-        Raises:
-            StoreUnavailableError: the same may succeed later.
-        """
-        with _passing_errors(), self.engine.connect() as connection:
-            yield connection
+        try:
+            with self.turn(), self.engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                connection.commit()
+        except exc.OperationalError as error:
+            raise StoreUnavailableError(
+                f"the database {self.path} could not be written: {error.orig}"
+            ) from error
 
     def connect_writer(self) -> sqlite3.Connection:
         """Open a connection of the caller's own, with the same settings, for one thread."""
@@ -99,18 +110,22 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close every connection; a private database is deleted."""
         self.engine.dispose()
-        os.close(self._turnstile)
+        self._drop_turnstile()
         with suppress(OSError):  # other runners are still there, or it is gone already
             self.sidecar.rmdir()
         if self._private is not None:
             self._private.cleanup()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        with self.turn(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
-            connection.commit()
+    def _drop_turnstile(self) -> None:
+        if self._turnstile is not None:
+            os.close(self._turnstile)
+            self._turnstile = None
+
+    @classmethod
+    def _forget_after_fork(cls) -> None:
+        """In a forked child: let go, or it would hold a turn that its parent died with."""
+        for database in list(_OPEN_HERE):
+            database._drop_turnstile()
 
     def _check(self, location: SqliteLocation) -> None:
         if location.mode != "rwc" and not self.path.exists():
@@ -131,12 +146,7 @@ class SqliteDatabase:
         connection.execute("PRAGMA foreign_keys=ON")
 
 
-@contextmanager
-def _passing_errors() -> Iterator[None]:
-    try:
-        yield
-    except exc.OperationalError as error:
-        raise StoreUnavailableError(f"the database could not be used: {error.orig}") from error
+os.register_at_fork(after_in_child=SqliteDatabase._forget_after_fork)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -65,7 +65,15 @@ CLOSE_ATTEMPT = _update(
     ATTEMPTS.c.outcome.is_(None),
 )
 MOVE_EXECUTION = (
-    _update(EXECUTIONS, "error_task", "error_type", "error_message", "finished_at", "event_count")
+    _update(
+        EXECUTIONS,
+        "stopping",
+        "error_task",
+        "error_type",
+        "error_message",
+        "finished_at",
+        "event_count",
+    )
     .values(status=sa.bindparam("to_status"))
     .where(
         EXECUTIONS.c.id == sa.bindparam("id", type_=sa.Text),

@@ -66,6 +66,7 @@ EXECUTIONS: Final = sa.Table(
     _text("started_at", null=True),
     _text("finished_at", null=True),
     _number("event_count"),
+    _text("stopping", null=True),
     sqlite_with_rowid=False,
 )
 sa.Index("ix_workflow_executions_created_at", EXECUTIONS.c.created_at)
@@ -75,6 +76,23 @@ sa.Index(
     EXECUTIONS.c.owner,
     sqlite_where=_UNFINISHED,
     postgresql_where=_UNFINISHED,
+)
+
+COMMANDS: Final = sa.Table(
+    "commands",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), nullable=False),
+    _text("wish"),
+    _text("created_at"),
+    _text("answered_at", null=True),
+    _text("answer", null=True),
+)
+sa.Index(
+    "ix_commands_open",
+    COMMANDS.c.execution_id,
+    sqlite_where=sa.text("answered_at IS NULL"),
+    postgresql_where=sa.text("answered_at IS NULL"),
 )
 
 TASKS: Final = sa.Table(

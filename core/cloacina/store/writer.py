@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.dialects import sqlite
 
-from cloacina.errors import RejectedWriteError, StoreUnavailableError
+from cloacina.errors import RejectedWriteError
 from cloacina.planner.execution import ExecutionState
 from cloacina.store import rows, statements
 from cloacina.store.sqlite import SqliteDatabase
@@ -49,15 +49,23 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
-    unwritten: list[ExecutionState] = field(default_factory=list)
-    """The database became unavailable before their turn; the same call may succeed later."""
+    postponed: list[ExecutionState] = field(default_factory=list)
+    """Not written; the same write may succeed later."""
+    obstacle: str = ""
+    """Why something was postponed."""
+
+    def postpone(self, executions: Sequence[ExecutionState], error: Exception) -> None:
+        """Note that ``executions`` have to be written later."""
+        self.postponed.extend(executions)
+        self.obstacle = f"the database could not be written: {error}"
 
     def add(self, part: "Written") -> None:
-        """Add how another part of the batch went."""
+        """Add how a part of the batch went."""
         self.saved += part.saved
         self.lost += part.lost
         self.rejected += part.rejected
-        self.unwritten += part.unwritten
+        self.postponed += part.postponed
+        self.obstacle = part.obstacle or self.obstacle
 
 
 class _MissedError(Exception):
@@ -79,29 +87,20 @@ class SqliteWriter:
         self._connection.close()
 
     def commit(self, executions: Sequence[ExecutionState]) -> Written:
-        """Write everything unsaved of ``executions``.
-
-        Raises:
-            StoreUnavailableError: nothing was written and the same call may succeed later.
-        """
+        """Write everything unsaved of ``executions``, as far as the database takes it now."""
         written = Written()
         try:
             self._write(executions)
             written.saved.extend(executions)
         except (_MissedError, sqlite3.DatabaseError) as error:
             if _is_passing(error):
-                raise StoreUnavailableError(
-                    f"the database could not be written: {error}"
-                ) from error
-            if len(executions) == 1:
+                written.postpone(executions, error)
+            elif len(executions) == 1:
                 self._blame(executions[0], error, written)
             else:
-                middle = len(executions) // 2
-                written.add(self.commit(executions[:middle]))
-                try:
-                    written.add(self.commit(executions[middle:]))
-                except StoreUnavailableError:
-                    written.unwritten += executions[middle:]
+                half = len(executions) // 2
+                written.add(self.commit(executions[:half]))
+                written.add(self.commit(executions[half:]))
         return written
 
     @contextmanager
@@ -142,7 +141,7 @@ class SqliteWriter:
                     graph = rows.GraphRow(digest, execution.topology.document)
                     batch["graphs"].append(graph)
                 batch["executions"].append(rows.new_execution(execution, self._owner, digest))
-            elif execution.stored_status is not execution.status:
+            elif execution.has_moved:
                 batch["execution_moves"].append(rows.execution_move(execution, self._owner))
             batch["tasks"].extend(rows.new_tasks(execution))
             batch["task_moves"].extend(rows.task_moves(execution))

@@ -124,7 +124,13 @@ def _failure(request: Frame, error: BaseException) -> Answer:
     }
     if _is_load(request):
         return {"type": "load_failed", **answer}, b""
-    told = {"token": request.header["token"], "is_transient": failure.is_transient}
+    told: dict[str, JsonValue] = {
+        "token": request.header["token"],
+        "is_transient": failure.is_transient,
+        "is_fatal": failure.is_fatal,
+        "is_retry_wanted": failure.is_retry_wanted,
+        "retry_after_ms": failure.retry_after_ms,
+    }
     return {"type": "failed", **told, **answer}, b""
 
 

@@ -13,6 +13,7 @@ from cloacina.ctl.exit_codes import USAGE
 from cloacina.ctl.failure import Failure
 
 _SHIPPED = Path(__file__).with_name("samples")
+_IN_A_CHECKOUT = Path(__file__).parents[4] / "sample_plugins"
 
 
 @click.command()
@@ -34,7 +35,7 @@ def demo(*, keep: Path | None, samples: Path | None) -> None:
     made for the demo; nothing is written elsewhere.
     """
     require_build_tool("the demo")
-    found = _samples(samples or _SHIPPED)
+    found = _samples(samples or (_SHIPPED if _SHIPPED.is_dir() else _IN_A_CHECKOUT))
     began_at_s = time.monotonic()
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="cloacina-demo-") as directory:

@@ -1,0 +1,139 @@
+"""When and whether attempts start: limits, slots, the queue for them, and timers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from cloacina.model.context import texts_of
+from cloacina.model.states import ExecutionStatus
+from cloacina.planner import decide
+from cloacina.planner.effects import StartAttempt
+from cloacina.planner.events import Now
+from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.slots import Slots
+from cloacina.planner.timers import Alarm, Timer, Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the planner's few unpredictable values come from."""
+
+    new_token: Callable[[], str]
+    jitter: Callable[[], float]
+    """Draws from [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a runner allows.
+
+    Attributes:
+        slots: how many attempts may run at once.
+        attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
+        grace_us: between asking an attempt to end and giving it up.
+    """
+
+    slots: int
+    attempt_timeout_us: int | None = None
+    grace_us: int = 5_000_000
+
+
+class Schedule:
+    """The slots and timers of one runner."""
+
+    def __init__(self, *, limits: Limits, sources: Sources) -> None:
+        """Start within ``limits``."""
+        self._limits = limits
+        self._sources = sources
+        self._slots = Slots(limits.slots)
+        self._timers = Timers()
+        self._is_closing = False
+
+    @property
+    def next_due_us(self) -> int | None:
+        """The monotonic time at which the next timer rings, if there is one."""
+        return self._timers.next_due_us
+
+    @property
+    def free_slots(self) -> int:
+        """How many attempts may start now."""
+        return self._slots.free
+
+    def jitter(self) -> float:
+        """Draw from [0, 1)."""
+        return self._sources.jitter()
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._is_closing = True
+
+    def give_back(self, token: str) -> None:
+        """Take the slot of an attempt whose executor reported its end."""
+        self._slots.give_back(token)
+
+    def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
+        """Queue a task for a slot."""
+        priority, age_us = execution.identity.priority, execution.created_at_us
+        self._slots.wait(execution.id, task.number, priority=priority, age_us=age_us)
+
+    def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
+        """Queue a task for a slot, once the delay of its retry is over if it has one."""
+        wait_us = 0 if task.due_at_us is None else task.due_at_us - now.utc_us
+        if wait_us > 0:
+            self.retry_after(execution, task, wait_us, now)
+        else:
+            self.enqueue(execution, task)
+
+    def retry_after(
+        self, execution: ExecutionState, task: TaskState, delay_us: int, now: Now
+    ) -> None:
+        """Ring when the delay of a task's retry is over."""
+        self._timers.arm(Alarm.RETRY, now.monotonic_us + delay_us, execution.id, task=task)
+
+    def give_grace(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
+        """Ring when an attempt that was asked to end had its time to do so."""
+        due_us = now.monotonic_us + self._limits.grace_us
+        self._timers.arm(Alarm.GRACE, due_us, execution.id, task=task)
+
+    def limit(self, execution: ExecutionState, now: Now) -> None:
+        """Ring when an execution has taken as long as its workflow allows, if it says so."""
+        limit_ms = execution.topology.workflow.timeout_ms
+        if limit_ms is not None and execution.started_at_us is not None:
+            spent_us = max(0, now.utc_us - execution.started_at_us)
+            due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
+            self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
+
+    def take_due(self, now: Now) -> Iterator[Timer]:
+        """Remove and yield the timers that ring."""
+        return self._timers.take_due(now.monotonic_us)
+
+    def attempt_limit_us(self, execution: ExecutionState, task: TaskState) -> int | None:
+        """Return how long an attempt of a task may take."""
+        own_ms = execution.topology.tasks[task.number].timeout_ms
+        return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
+
+    def start_next(
+        self, executions: Mapping[str, ExecutionState], now: Now
+    ) -> Iterator[StartAttempt]:
+        """Start tasks in turn while there are slots."""
+        while not self._is_closing and (place := self._slots.next_in_turn()) is not None:
+            execution = executions.get(place.execution_id)
+            if execution is not None and execution.status is ExecutionStatus.RUNNING:
+                task = execution.tasks[place.task_number]
+                if task.is_startable(now.utc_us):
+                    yield self._start(execution, task, now)
+
+    def _start(self, execution: ExecutionState, task: TaskState, now: Now) -> StartAttempt:
+        token = self._sources.new_token()
+        decide.start(execution, task, token, now.utc_us)
+        self._slots.take(token)
+        limit_us = self.attempt_limit_us(execution, task)
+        if limit_us is not None:
+            due_us = now.monotonic_us + limit_us
+            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+        return StartAttempt(
+            execution=execution,
+            task_number=task.number,
+            attempt=task.attempt,
+            token=token,
+            texts=texts_of(execution.view(task.number)),
+        )

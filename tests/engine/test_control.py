@@ -1,0 +1,219 @@
+"""Cancelling, pausing, time limits and what tasks ask for, event by event."""
+
+import pytest
+
+from cloacina.model.states import Wish
+from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.rules import all_of, task_failed
+from cloacina_sdk.signals import Fatal, Retry
+from engine.graphs import World, a_failure, a_task, a_workflow, assigned, statuses
+from engine.test_planner import CHAIN, THRICE, a_stored
+
+WIDE = a_workflow(a_task("a"), a_task("b"), a_task("c", "a"))
+
+
+def test_cancelling_starts_nothing_more_and_asks_what_runs_to_end() -> None:
+    world = World()
+    execution = world.submit(WIDE)
+    world.ask(Wish.CANCEL)
+    assert statuses(execution) == {"a": "Running", "b": "Running", "c": "Cancelled"}
+    assert [(stop.task_number, stop.is_kill) for stop in world.stopped] == [(0, False), (1, False)]
+    world.end("a", assigned(x=1))
+    assert execution.status == "Running"
+    world.end("b", a_failure("CancelledError"))
+    assert statuses(execution) == {"a": "Completed", "b": "Cancelled", "c": "Cancelled"}
+    assert execution.status == "Cancelled"
+    assert world.ended == {"e": execution}
+
+
+def test_cancelling_what_does_not_run_ends_it_at_once() -> None:
+    world = World(slots=1)
+    world.submit(a_workflow(a_task("a")), id="first")
+    execution = world.submit(a_workflow(a_task("a")))
+    world.ask(Wish.CANCEL)
+    assert execution.status == "Cancelled"
+    world.end("a", id="first")
+    assert world.running == {}
+
+
+def test_an_attempt_that_ignores_its_cancellation_is_given_up_but_keeps_its_slot() -> None:
+    world = World(slots=1)
+    execution = world.submit(a_workflow(a_task("a")))
+    world.submit(a_workflow(a_task("a")), id="next")
+    world.ask(Wish.CANCEL)
+    world.pass_time(5)
+    assert execution.status == "Cancelled"
+    assert [stop.is_kill for stop in world.stopped] == [False, True]
+    assert world.started("next") == []
+    world.end("a", assigned(late=1))
+    assert world.started("next") == ["a"]
+    assert execution.tasks[0].changes is None
+
+
+def test_cancelling_twice_or_after_the_end_changes_nothing() -> None:
+    world = World()
+    execution = world.submit(CHAIN)
+    world.ask(Wish.CANCEL)
+    world.ask(Wish.CANCEL)
+    world.end("a")
+    assert len(world.stopped) == 1
+    saves = world.saves
+    world.ask(Wish.CANCEL)
+    assert (execution.status, world.saves) == ("Cancelled", saves)
+
+
+def test_a_cancelled_retry_does_not_come_back() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", a_failure())
+    world.ask(Wish.CANCEL)
+    assert execution.status == "Cancelled"
+    world.pass_time(10)
+    assert world.running == {}
+
+
+def test_a_paused_execution_lets_run_what_runs_and_starts_nothing() -> None:
+    world = World()
+    execution = world.submit(CHAIN)
+    world.ask(Wish.PAUSE)
+    world.end("a")
+    assert (execution.status, world.started()) == ("Paused", [])
+    assert execution.tasks[1].status == "Ready"
+    world.ask(Wish.RESUME)
+    assert (execution.status, world.started()) == ("Running", ["b"])
+    world.end("b")
+    world.end("c")
+    assert execution.status == "Completed"
+
+
+def test_a_retry_that_falls_due_while_paused_starts_on_resume_and_only_once() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", a_failure())
+    world.ask(Wish.PAUSE)
+    world.pass_time(3)
+    assert world.running == {}
+    world.ask(Wish.RESUME)
+    assert world.started() == ["a"]
+    world.end("a", a_failure())
+    world.pass_time(1)
+    assert world.running == {}
+    world.pass_time(1)
+    assert execution.tasks[0].attempt == 3
+
+
+def test_pausing_and_resuming_in_a_queue_starts_a_task_once() -> None:
+    world = World(slots=1)
+    world.submit(a_workflow(a_task("a")), id="first")
+    execution = world.submit(a_workflow(a_task("a")))
+    world.ask(Wish.PAUSE)
+    world.ask(Wish.RESUME)
+    world.end("a", id="first")
+    world.end("a")
+    assert (execution.status, execution.tasks[0].attempt) == ("Completed", 1)
+
+
+def test_an_execution_that_ends_while_paused_completes() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a")))
+    world.ask(Wish.PAUSE)
+    world.end("a")
+    assert execution.status == "Completed"
+
+
+def test_a_paused_execution_can_be_cancelled() -> None:
+    world = World()
+    execution = world.submit(CHAIN)
+    world.ask(Wish.PAUSE)
+    world.ask(Wish.CANCEL)
+    world.end("a")
+    assert execution.status == "Cancelled"
+
+
+def test_an_attempt_that_takes_too_long_fails_and_is_retried() -> None:
+    world = World(slots=2)
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE, timeout_ms=1000)))
+    world.pass_time(0.9)
+    assert execution.tasks[0].failures == 0
+    world.pass_time(0.1)
+    assert (execution.tasks[0].status, execution.tasks[0].failures) == ("Ready", 1)
+    assert world.stopped[0].is_kill
+    world.pass_time(2)
+    assert execution.tasks[0].attempt == 2
+    world.end("a", assigned(x=1))
+    assert execution.status == "Completed"
+
+
+def test_the_runner_limits_tasks_that_name_no_limit() -> None:
+    world = World(attempt_timeout_us=2_000_000)
+    execution = world.submit(a_workflow(a_task("a")))
+    world.pass_time(2)
+    assert (execution.status, execution.error_type) == ("Failed", "TaskTimeout")
+    assert execution.error_message == "the attempt did not end within 2 s"
+
+
+def test_an_execution_that_takes_too_long_fails_and_cancels_what_is_left() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a"), a_task("b", "a"), timeout_ms=3000))
+    world.pass_time(3)
+    assert execution.status == "Running"  # the attempt has its time of grace
+    world.end("a", a_failure("cancelled"))
+    assert (execution.status, execution.error_type) == ("Failed", "WorkflowTimeout")
+    assert statuses(execution) == {"a": "Cancelled", "b": "Cancelled"}
+
+
+def test_a_claimed_execution_can_be_cancelled() -> None:
+    claimed = a_stored(World())
+    world = World()
+    world.step(claimed)
+    world.ask(Wish.CANCEL)
+    world.end("b", a_failure())
+    assert world.ended["e"].status == "Cancelled"
+
+
+def test_fail_fast_cancels_what_is_left() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a"), a_task("b"), a_task("c", "b"), fail_fast=True))
+    world.end("a", a_failure("broken"))
+    assert [stop.task_number for stop in world.stopped] == [1]
+    world.end("b", a_failure("cancelled"))
+    assert statuses(execution) == {"a": "Failed", "b": "Cancelled", "c": "Cancelled"}
+    assert (execution.status, execution.error_message) == ("Failed", "broken")
+
+
+def test_fail_fast_lets_a_handled_failure_be_handled() -> None:
+    rule = all_of(task_failed("a"))
+    world = World()
+    execution = world.submit(
+        a_workflow(a_task("a"), a_task("rescue", "a", rule=rule), fail_fast=True)
+    )
+    world.end("a", a_failure())
+    world.end("rescue")
+    assert execution.status == "Completed"
+
+
+def test_a_task_can_ask_for_another_attempt_after_a_time_of_its_own() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", failure_of(Retry("busy", after="7s")))
+    world.pass_time(6.9)
+    assert world.running == {}
+    world.pass_time(0.1)
+    assert execution.tasks[0].attempt == 2
+
+
+@pytest.mark.parametrize("error", [Fatal("hopeless")])
+def test_a_task_can_refuse_another_attempt(error: Exception) -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", failure_of(error))
+    assert (execution.status, execution.tasks[0].attempt) == ("Failed", 1)
+
+
+def test_a_wall_clock_that_jumps_back_does_not_lose_a_retry() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", a_failure())
+    world.utc_offset_us = -3_600_000_000
+    world.pass_time(2)
+    assert execution.tasks[0].attempt == 2
