@@ -250,12 +250,23 @@ class Kernel:
 
         Returned as well are the effects that may be carried out: those of what was written.
         """
-        unsaved = self._planner.take_unsaved()
-        if not unsaved:
-            return {}, []
-        written = self._write(unsaved)
-        for execution in written.saved:
-            self._planner.saved(execution)
+        gone: dict[str, EngineError] = {}
+        due: list[Effect] = []
+        while unsaved := self._planner.take_unsaved():
+            written = self._write(unsaved)
+            for execution in written.saved:
+                self._planner.saved(execution)
+            gone |= self._let_go(written)
+            # by identity: one that was lost and claimed again has two states under one id
+            saved = set(map(id, written.saved))
+            due += [effect for effect in effects if id(effect.execution) in saved]
+            void = [effect for effect in effects if id(effect.execution) not in saved]
+            starts = [effect.token for effect in void if isinstance(effect, StartAttempt)]
+            effects = self._planner.withdraw(starts, self._clock.now())
+        return gone, due
+
+    def _let_go(self, written: Written) -> dict[str, EngineError]:
+        """Drop what could not be written; return why."""
         gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
         gone |= {execution.id: error for execution, error in written.rejected}
         gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
@@ -263,9 +274,7 @@ class Kernel:
         for execution in (*written.lost, *refused, *written.postponed):
             _LOG.error("%s", gone[execution.id])
             self._drop(execution, gone[execution.id])
-        # by object: one id may stand for two states, lost and claimed again in one turn
-        saved = {id(execution) for execution in written.saved}
-        return gone, [effect for effect in effects if id(effect.execution) in saved]
+        return gone
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         """Write until the database has taken or refused everything; nothing is lost meanwhile.

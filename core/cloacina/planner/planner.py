@@ -81,6 +81,12 @@ class Planner:
         self._unsaved.pop(execution_id, None)
         return self._executions.pop(execution_id, None)
 
+    def withdraw(self, tokens: Iterable[str], now: Now) -> list[Effect]:
+        """Take back the slots of attempts that never began; return what follows, as ``step`` does."""
+        for token in tokens:
+            self._schedule.give_back(token)
+        return self._fill_slots(now)
+
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
