@@ -162,6 +162,7 @@ def test_a_waiter_that_is_cancelled_leaves_the_execution_and_the_engine_alone(
     async def main() -> str:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(runner.execute_async("slow"), 0.01)
+        assert await asyncio.to_thread(began.wait, 10)
         (execution,) = runner.executions()
         release.set()
         return (await runner.handle(execution.execution_id).wait_async()).status
