@@ -50,8 +50,8 @@ class TaskState:
     """(status, attempt) as committed; what the next write is compared with."""
 
     def is_startable(self, utc_us: int) -> bool:
-        """Whether the next attempt may be recorded: it is not final, not running, and due."""
-        if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY}:
+        """Whether the next attempt may be recorded: it is decided, not running, and due."""
+        if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY} or self.waiting_for:
             return False
         return self.due_at_us is None or self.due_at_us <= utc_us
 
