@@ -144,6 +144,11 @@ class ExecutionState:
         self.status = status
 
     @property
+    def can_be_stopped(self) -> bool:
+        """Whether it is in flight and nobody stopped it yet."""
+        return self.stopping is None and not self.status.is_final
+
+    @property
     def has_moved(self) -> bool:
         """Whether the execution itself, beside its tasks, differs from what is stored."""
         stored = self.stored_status, self.stored_stopping
