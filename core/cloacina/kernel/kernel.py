@@ -154,9 +154,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         gone, effects = self._commit(effects)
-        if self._obeyed:
-            self._neighbours.answer(self._obeyed)
-            self._obeyed.clear()
+        self._answer_commands()
         while self._unanswered:
             answer = self._unanswered.pop(0)
             error = gone.get(answer.execution_id)
@@ -207,10 +205,23 @@ class Kernel:
     def _obey(self) -> list[Effect]:
         """Do what other processes left in the inbox for executions of ours."""
         effects: list[Effect] = []
-        for command in self._neighbours.commands(self._planner.owns):
+        try:
+            commands = self._neighbours.commands(self._planner.owns)
+        except StoreUnavailableError as error:
+            self._look_again(error)
+            return []
+        for command in commands:
             effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
             self._obeyed.append(command.id)
         return effects
+
+    def _answer_commands(self) -> None:
+        if self._obeyed:
+            try:
+                self._neighbours.answer(self._obeyed)
+            except StoreUnavailableError as error:
+                self._look_again(error)  # they stay open: to obey them twice does no harm
+            self._obeyed.clear()
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""
@@ -240,10 +251,13 @@ class Kernel:
         try:
             return self._neighbours.take_over()
         except StoreUnavailableError as error:
-            _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
-            self._clock.pause(_FIRST_PAUSE_S)
-            self._inbox.put(LookAround())
+            self._look_again(error)
             return ()
+
+    def _look_again(self, error: StoreUnavailableError) -> None:
+        _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
+        self._clock.pause(_FIRST_PAUSE_S)
+        self._inbox.put(LookAround())
 
     def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
         """Write what changed; return which executions are not ours to go on with, and why.
@@ -259,10 +273,14 @@ class Kernel:
             gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
             saved = set(map(id, written.saved))
-            due += [effect for effect in effects if id(effect.execution) in saved]
-            void = [effect for effect in effects if id(effect.execution) not in saved]
-            starts = [effect.token for effect in void if isinstance(effect, StartAttempt)]
-            effects = self._planner.withdraw(starts, self._clock.now())
+            void: list[str] = []
+            for effect in effects:
+                is_void = id(effect.execution) not in saved
+                if isinstance(effect, StartAttempt) and (is_void or effect.is_over):
+                    void.append(effect.token)
+                elif not is_void:
+                    due.append(effect)
+            effects = self._planner.withdraw(void, self._clock.now())
         return gone, due
 
     def _let_go(self, written: Written) -> dict[str, EngineError]:
