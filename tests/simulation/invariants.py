@@ -68,7 +68,7 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
             _check_start(change, known_tasks.get(attempt.task_number), attempt, tokens)
             kinds[attempt.task_number, "task_started"] -= 1
         if attempt.outcome is not None and (known is None or known.outcome is None):
-            _check_end(attempt, bodies.get(attempt.token), after.tasks[attempt.task_number])
+            _check_end(change, attempt, bodies.get(attempt.token))
         if known is not None and known != attempt:
             require(known.outcome is None, f"the end of {attempt} was rewritten")
             require(known[:6] == attempt[:6], f"the start of {attempt} was rewritten")
@@ -113,6 +113,9 @@ def _check_task(
     elif was is None or was.status != now.status or was.attempt != now.attempt:
         said = [kind for (number, kind), count in kinds.items() if number == now.number and count]
         require(said or now.status == "NotStarted", f"no event of {now}")
+    if now.status == "Cancelled":
+        require(change.after.execution.stopping is not None, f"{now.task}: nobody wanted that")
+        return
     before = [change.after.tasks[d] for d in change.topology.dependencies[now.number]]
     is_decidable = all(task.status in FINAL for task in before)
     if now.status == "NotStarted":
@@ -130,8 +133,16 @@ def _check_start(
     require(was is None or was.status not in FINAL, f"{attempt} starts a task that had ended")
 
 
-def _check_end(attempt: AttemptRow, body: Body | None, task: TaskRow) -> None:
+def _check_end(change: Change, attempt: AttemptRow, body: Body | None) -> None:
+    task = change.after.tasks[attempt.task_number]
     if attempt.outcome == "RunnerLost":
+        return
+    if attempt.outcome == "Cancelled":
+        require(change.after.execution.stopping is not None, f"{attempt}: nobody wanted that")
+        return
+    if attempt.error_type == "TaskTimeout":
+        limit = change.topology.tasks[attempt.task_number].timeout_ms
+        require(limit is not None, f"{attempt} has no limit")
         return
     require(body is not None and body.is_reported, f"{attempt} ended, but its body did not")
     assert body is not None

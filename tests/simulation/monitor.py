@@ -90,7 +90,7 @@ class Monitor:
         require(attempt is not None, f"{token} started before that was durable")
         assert attempt is not None
         was_fenced_off = snapshot.execution.owner != body.runner_id
-        fitting = {None, "RunnerLost"} if was_fenced_off else {None}
+        fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
 
     def waiting(self, runner: Watched) -> Waiting:
@@ -141,6 +141,7 @@ class Monitor:
             if (row.owner, row.epoch) == (runner.id, pause.epoch):
                 is_due = pause.latest_us <= runner.turn_began_us
                 waits = snapshot.tasks[number].sub_status == "Retrying"
+                waits = waits and row.status == "Running"
                 require(not (is_due and waits), f"the retry of {name} task {number} is late")
 
     def _check_pauses(self, at_us: int, writer: Watched, change: invariants.Change) -> None:
@@ -172,10 +173,16 @@ class Monitor:
             name = topology.tasks[attempt.task_number].id
             if attempt.outcome == "RunnerLost":
                 endings[name].append(oracle.LOST)
+            elif attempt.outcome == "Cancelled":
+                endings[name].append(oracle.CANCELLED)
+            elif attempt.error_type == "TaskTimeout":
+                endings[name].append(oracle.TIMED_OUT)
             else:
                 endings[name].append(self.bodies[attempt.token].result)
         given = Context.from_json(snapshot.execution.input).texts()
-        verdict = oracle.judge(topology.workflow, endings, given)
+        cancelled = frozenset(row.task for row in snapshot.tasks if row.status == "Cancelled")
+        stop = oracle.Stop(snapshot.execution.stopping, cancelled)
+        verdict = oracle.judge(topology.workflow, endings, given, stop)
         require(not verdict.problems, "; ".join(verdict.problems))
         found = {row.task: row.status for row in snapshot.tasks}
         require(found == verdict.statuses, f"found {found}, expected {verdict.statuses}")

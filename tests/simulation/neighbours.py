@@ -31,9 +31,7 @@ class SimulatedNeighbours:
     def take_over(self) -> Sequence[StoredExecution]:
         runner, world = self._runner, self._runner.world
         runner.point("before it takes over")
-        if world.faults.unavailable and world.dice.random() < world.faults.unavailable:
-            runner.log("cannot look around")
-            raise StoreUnavailableError("the database could not be read")
+        self._read("look around")
         database = world.database
         if not runner.has_lock:
             self._register_again()
@@ -48,16 +46,19 @@ class SimulatedNeighbours:
         return claimed
 
     def finished(self, execution_id: str) -> StoredExecution | None:
+        self._read("look for an end")
         stored = self._runner.world.database.load(execution_id)
         return stored if stored.status in FINAL else None
 
     def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
+        self._read("look for commands")
         found = self._runner.world.database.open_commands()
         return [command for command in found if is_ours(command.execution_id)]
 
     def answer(self, command_ids: Sequence[str]) -> None:
         runner, world = self._runner, self._runner.world
         runner.point("before it answers commands")
+        self._read("answer commands")
         world.database.close_commands(command_ids)
         runner.log(f"has obeyed {list(command_ids)}")
 
@@ -73,10 +74,18 @@ class SimulatedNeighbours:
         world.database.release([self._runner.id])
         world.monitor.observe(world.now_us, self._runner, None)
 
+    def _read(self, purpose: str) -> None:
+        """Use the database, which may be unavailable."""
+        world = self._runner.world
+        if world.faults.unavailable and world.dice.random() < world.faults.unavailable:
+            self._runner.log(f"cannot {purpose}")
+            raise StoreUnavailableError("the database could not be used")
+
     def _register_again(self) -> None:
         runner, database = self._runner, self._runner.world.database
         if runner.id not in database.runner_ids():
             database.register(runner.id, runner.now().utc_us)
+            runner.was_struck_out = True
         runner.has_lock = True
         runner.log("has its lock again")
 

@@ -15,9 +15,21 @@ from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 
 LOST = "lost"
 """An attempt whose runner was lost."""
+CANCELLED = "cancelled"
+"""An attempt that ended because its execution was stopped."""
+TIMED_OUT = TaskFailure(error_type="TaskTimeout", message="", traceback="", is_transient=True)
 MOST_LOSSES = 5
 
 Ending = Changes | TaskFailure | str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What is known of an execution that was stopped before its tasks were decided."""
+
+    reason: str | None
+    cancelled: frozenset[str]
+    """The tasks that were not final at that time; which, is a matter of chance."""
 
 
 @dataclass(slots=True)
@@ -33,7 +45,10 @@ class Verdict:
 
 
 def judge(
-    workflow: WorkflowSpec, endings: Mapping[str, Sequence[Ending]], given: Mapping[str, str]
+    workflow: WorkflowSpec,
+    endings: Mapping[str, Sequence[Ending]],
+    given: Mapping[str, str],
+    stop: Stop,
 ) -> Verdict:
     """Return how an execution with input ``given`` must have ended.
 
@@ -49,7 +64,11 @@ def judge(
         seen = _seen(spec, workflow, outputs, given)
         verdict.seen[spec.id] = seen
         ends = endings[spec.id]
-        if _runs(spec, verdict.statuses, tainted, seen):
+        if spec.id in stop.cancelled:
+            verdict.statuses[spec.id] = "Cancelled"
+            if any(isinstance(end, Changes) for end in ends):
+                verdict.problems.append(f"{spec.id} was cancelled though it had succeeded")
+        elif _runs(spec, verdict.statuses, tainted, seen):
             verdict.statuses[spec.id] = _ended(spec, ends, verdict.problems)
             if ends and isinstance(ends[-1], Changes):
                 outputs[spec.id] = ends[-1]
@@ -59,7 +78,7 @@ def judge(
                 tainted.add(spec.id)
             if ends:
                 verdict.problems.append(f"{spec.id} ran though it must be skipped")
-    _conclude(workflow, verdict)
+    _conclude(workflow, verdict, stop)
     return verdict
 
 
@@ -174,7 +193,14 @@ def _ended(spec: TaskSpec, ends: Sequence[Ending], problems: list[str]) -> str:
     return status
 
 
-def _conclude(workflow: WorkflowSpec, verdict: Verdict) -> None:
+def _conclude(workflow: WorkflowSpec, verdict: Verdict, stop: Stop) -> None:
+    if stop.cancelled and stop.reason is None:
+        verdict.problems.append("tasks were cancelled though nobody wanted that")
+    if stop.reason in {"Cancel", "Timeout"}:
+        verdict.status = "Cancelled" if stop.reason == "Cancel" else "Failed"
+        return
+    if workflow.fail_fast and stop.reason is None:
+        _check_fail_fast(workflow, verdict)
     for spec in workflow.tasks:
         if verdict.statuses[spec.id] != "Failed" or spec.allow_failure:
             continue
@@ -188,3 +214,11 @@ def _conclude(workflow: WorkflowSpec, verdict: Verdict) -> None:
             verdict.status, verdict.error_task = "Failed", spec.id
             return
     verdict.status = "Completed"
+
+
+def _check_fail_fast(workflow: WorkflowSpec, verdict: Verdict) -> None:
+    for spec in workflow.tasks:
+        if verdict.statuses[spec.id] == "Failed" and not spec.allow_failure:
+            handlers = [other for other in workflow.tasks if spec.id in other.dependencies]
+            if not any(names_failure(other.trigger_rule, spec.id) for other in handlers):
+                verdict.problems.append(f"{spec.id} failed and did not stop the execution")

@@ -1,19 +1,19 @@
 """Faults to plant in the engine or in the model of the database, each to be found by some seed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from cloacina.errors import EngineError, StoreUnavailableError
 from cloacina.kernel.kernel import Kernel
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
-from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution, TimePassed
+from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Schedule
 from cloacina.store.writer import SqliteWriter, Written
 from simulation import memory, memory_writer
 from simulation.memory_writer import SimulatedWriter
@@ -21,6 +21,7 @@ from simulation.neighbours import SimulatedNeighbours
 from simulation.snapshot import ExecutionRow
 
 Patch = pytest.MonkeyPatch
+Executions = Mapping[str, ExecutionState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def _answer_before_commit(patch: Patch) -> None:
 
     def commit(self: Kernel, effects: Sequence[Effect]) -> Any:
         while self._unanswered:
-            self._unanswered.pop(0).accepted.set_result(None)
+            answer = self._unanswered.pop(0)
+            answer.future.set_result(answer.value)
         return original(self, effects)
 
     patch.setattr(Kernel, "_commit", commit)
@@ -100,33 +102,16 @@ def _effects_by_name(patch: Patch) -> None:
 
 
 def _freed_slots_idle(patch: Patch) -> None:
-    original = Kernel._step
-    drop = Kernel._drop
-    dropping: list[Kernel] = []
+    def withdraw(self: Planner, tokens: Iterable[str], _now: Now) -> list[Effect]:
+        for token in tokens:
+            self._schedule.give_back(token)
+        return []
 
-    def drop_and_rest(self: Kernel, execution: ExecutionState, error: EngineError) -> None:
-        drop(self, execution, error)
-        dropping.append(self)
-
-    def step(self: Kernel, event: Event) -> list[Effect]:
-        if dropping and isinstance(event, TimePassed):
-            dropping.clear()
-            return []
-        return original(self, event)
-
-    patch.setattr(Kernel, "_drop", drop_and_rest)
-    patch.setattr(Kernel, "_step", step)
+    patch.setattr(Planner, "withdraw", withdraw)
 
 
 def _looks_once(patch: Patch) -> None:
-    original = Kernel._claim
-
-    def claim(self: Kernel) -> Sequence[StoredExecution]:
-        claimed = original(self)
-        self._look_again_at_us = None
-        return claimed
-
-    patch.setattr(Kernel, "_claim", claim)
+    patch.setattr(Kernel, "_look_again", lambda *_: None)
 
 
 def _completed_runs_again(patch: Patch) -> None:
@@ -150,34 +135,26 @@ def _output_forgotten(patch: Patch) -> None:
 
 
 def _slots_leak(patch: Patch) -> None:
-    original = Planner.forget
+    original = Planner.withdraw
 
-    def forget(self: Planner, execution_id: str) -> ExecutionState | None:
-        free = self._schedule.free_slots
-        execution = original(self, execution_id)
-        self._schedule.free_slots = free
-        return execution
+    def withdraw(self: Planner, _tokens: Iterable[str], now: Now) -> list[Effect]:
+        return original(self, (), now)
 
-    patch.setattr(Planner, "forget", forget)
+    patch.setattr(Planner, "withdraw", withdraw)
 
 
 def _stale_places(patch: Patch) -> None:
-    def is_current(self: Planner, execution: ExecutionState) -> bool:
-        return execution.id in self._executions
-
-    patch.setattr(Planner, "_is_current", is_current)
+    patch.setattr(TaskState, "is_startable", lambda self, _utc_us: not self.status.is_final)
 
 
 def _starts_late(patch: Patch) -> None:
-    original = Planner._fill_slots
+    original = Schedule.start_next
 
-    def fill_slots(self: Planner, now: Now) -> list[Effect]:
-        held, self._queue = self._queue[1:], self._queue[:1]
-        effects = original(self, now)
-        self._queue += held
-        return effects
+    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[StartAttempt]:
+        if self.free_slots > 1:  # keeps one in reserve
+            yield from original(self, executions, now)
 
-    patch.setattr(Planner, "_fill_slots", fill_slots)
+    patch.setattr(Schedule, "start_next", start_next)
 
 
 def _starts_early(patch: Patch) -> None:
@@ -195,28 +172,30 @@ def _starts_early(patch: Patch) -> None:
 
 
 def _retries_at_once(patch: Patch) -> None:
-    original = Planner._wake_later
+    original = Schedule.retry_after
 
-    def wake_later(self: Planner, execution: ExecutionState, task: TaskState, _due: int) -> None:
-        original(self, execution, task, 0)
+    def retry_after(
+        self: Schedule, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
+    ) -> None:
+        original(self, execution, task, 0, now)
 
-    patch.setattr(Planner, "_wake_later", wake_later)
+    patch.setattr(Schedule, "retry_after", retry_after)
 
 
 def _timers_lost(patch: Patch) -> None:
-    patch.setattr(Planner, "_wake_later", lambda *_: None)
+    patch.setattr(Schedule, "retry_after", lambda *_: None)
 
 
 def _queue_jumped(patch: Patch) -> None:
-    original = Planner._enqueue
+    original = Schedule.enqueue
 
-    def enqueue(self: Planner, execution: ExecutionState, task: TaskState) -> None:
+    def enqueue(self: Schedule, execution: ExecutionState, task: TaskState) -> None:
         identity = execution.identity
         execution.identity = replace(identity, priority=-identity.priority)
         original(self, execution, task)
         execution.identity = identity
 
-    patch.setattr(Planner, "_enqueue", enqueue)
+    patch.setattr(Schedule, "enqueue", enqueue)
 
 
 def _failure_unnoticed(patch: Patch) -> None:
@@ -241,22 +220,28 @@ def _half_written_batch(patch: Patch) -> None:
 
     def commit(self: SqliteWriter, executions: Sequence[ExecutionState]) -> Written:
         written = original(self, executions)
-        if written.unwritten:
-            raise StoreUnavailableError
-        return written
+        return Written(postponed=list(executions)) if written.postponed else written
 
     patch.setattr(SqliteWriter, "commit", commit)
 
 
-def _read_after_claim(patch: Patch) -> None:
-    original = SimulatedNeighbours.take_over
+def _wish_after_the_end(patch: Patch) -> None:
+    patch.setattr(ExecutionState, "can_be_stopped", property(lambda self: self.stopping is None))
 
-    def take_over(self: SimulatedNeighbours) -> Sequence[StoredExecution]:
-        claimed = original(self)
-        database = self._runner.world.database
-        return [database.load(stored.identity.execution_id) for stored in claimed]
 
-    patch.setattr(SimulatedNeighbours, "take_over", take_over)
+def _cancelled_decided(patch: Patch) -> None:
+    original = decide._close
+
+    def close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+        original(execution, task, at_us)
+        dependents = execution.topology.dependents[task.number]
+        return [execution.tasks[n] for n in dependents if not execution.tasks[n].waiting_for]
+
+    patch.setattr(decide, "_close", close)
+
+
+def _begins_when_over(patch: Patch) -> None:
+    patch.setattr(StartAttempt, "is_over", False)
 
 
 def _ends_untold(patch: Patch) -> None:
@@ -275,10 +260,12 @@ PLANTED = {
     "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
     "a look around that is not repeated": Planted(_looks_once, "never ended"),
-    "a completed task that runs again": Planted(_completed_runs_again, "changed after its end"),
-    "an output that is forgotten": Planted(_output_forgotten, "saw|found"),
-    "slots that leak": Planted(_slots_leak, "slots were lost or won"),
-    "places of an earlier ownership": Planted(_stale_places, "slots were lost or won"),
+    "a completed task that runs again": Planted(
+        _completed_runs_again, "after its end|before its dep"
+    ),
+    "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
+    "slots that leak": Planted(_slots_leak, "held by nothing"),
+    "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
     "a start that is late": Planted(_starts_late, "wait although slots"),
     "a start that is early": Planted(_starts_early, "before its dependencies ended"),
     "a retry without delay": Planted(_retries_at_once, "is early"),
@@ -288,6 +275,8 @@ PLANTED = {
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
     "a task given up too soon": Planted(_loss_uncounted, "found"),
     "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
-    "a claim that is read later": Planted(_read_after_claim, "is not legal"),
+    "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
+    "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }

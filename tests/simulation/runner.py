@@ -49,6 +49,7 @@ class SimulatedRunner:
         """The names of the workflows that it can plan and run."""
         self.is_alive = True
         self.has_lock = True
+        self.was_struck_out = False
         self.is_stopping = False
         self.is_doomed = False
         self.wall_offset_us = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from cloacina.model.states import Wish
 from cloacina_sdk.backoff import BackoffStrategy
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.rules import (
@@ -86,6 +87,8 @@ class Scenario:
     natures: tuple[tuple[Nature, ...], ...]
     """For each workflow, how each of its tasks behaves."""
     orders: tuple[Order, ...]
+    wishes: tuple[tuple[int, Wish], ...]
+    """When something is asked of an execution."""
     slots: tuple[int, ...]
     """How many attempts each of the first runners may run at once."""
     knowledge: float
@@ -104,6 +107,7 @@ def draw(dice: Random) -> Scenario:
         workflows=workflows,
         natures=natures,
         orders=_orders(dice, len(workflows)),
+        wishes=_wishes(dice),
         slots=tuple(dice.choice((1, 1, 2, 3, 8)) for _ in range(dice.choice((1, 2, 2, 3)))),
         knowledge=dice.choice((1.0, 1.0, 0.7)),
         faults=Faults(
@@ -131,6 +135,13 @@ def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
     )
 
 
+def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
+    enabled = dice.choice(((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), tuple(Wish)))
+    count = dice.randrange(6) if enabled else 0
+    moments = sorted(dice.randrange(40 * SECOND) for _ in range(count))
+    return tuple((moment, dice.choice(enabled)) for moment in moments)
+
+
 def _mishaps(dice: Random) -> tuple[tuple[int, Mishap], ...]:
     enabled = [mishap for mishap in Mishap if dice.random() < 0.5]
     if not enabled:
@@ -156,10 +167,18 @@ def _workflow(dice: Random, name: str) -> WorkflowSpec:
                 retry=_retry(dice),
                 trigger_rule=_rule(dice, ancestors) if dice.random() < 0.35 else None,
                 allow_failure=dice.random() < 0.2,
+                timeout_ms=dice.choice((None, None, None, 2_000)),
             )
         )
     dice.shuffle(tasks)  # definition order is not execution order
-    workflow = WorkflowSpec(name=name, description="", tags=(), tasks=tuple(tasks))
+    workflow = WorkflowSpec(
+        name=name,
+        description="",
+        tags=(),
+        tasks=tuple(tasks),
+        timeout_ms=dice.choice((None, None, None, 15_000)),
+        fail_fast=dice.random() < 0.2,
+    )
     workflow.validate()
     return workflow
 

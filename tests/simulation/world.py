@@ -5,22 +5,19 @@ still in the middle of an entry lets the world go on without it (``pass_time``).
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
-from cloacina.errors import EngineError
 from cloacina.model.topology import Topology
 from cloacina.planner.effects import StartAttempt
-from cloacina.planner.events import Identity, Submitted
-from cloacina.planner.execution import ExecutionState
 from simulation import bodies, scenario
 from simulation.invariants import require
-from simulation.log import Log, ViolationError
+from simulation.log import Log
 from simulation.monitor import Monitor
+from simulation.people import People
 from simulation.runner import SimulatedRunner
-from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Mishap, Order, Scenario
+from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Mishap, Scenario
 from simulation.shared import Shared
 from simulation.snapshot import FINAL
 
@@ -55,9 +52,9 @@ class World:
         self._entries = 0
         self._runners: dict[str, SimulatedRunner] = {}
         self._asked = False
-        self._failure: Exception | None = None
-        self._acknowledged: list[str] = []
-        self._answers: list[tuple[str, SimulatedRunner, Future[ExecutionState]]] = []
+        self.failure: Exception | None = None
+        """What was raised where somebody swallows it, as a future does with its callbacks."""
+        self.people = People(self)
 
     def run(self) -> None:
         """Run to the end.
@@ -68,9 +65,13 @@ class World:
         for slots in self._plan.slots:
             self._join(slots)
         for number, order in enumerate(self._plan.orders, 1):
-            self.after(order.at_us, partial(self._submit, f"e{number}", order))
+            topology = self._topologies[order.workflow]
+            submit = partial(self.people.submit, f"e{number}", topology, order)
+            self.after(order.at_us, submit)
         for at_us, mishap in self._plan.mishaps:
             self.after(at_us, partial(self._strike, mishap))
+        for number, (at_us, wish) in enumerate(self._plan.wishes, 1):
+            self.after(at_us, partial(self.people.ask, f"c{number}", wish))
         self.after(FAULTS_END_US, self._make_peace)
         while self._agenda:
             self._take_entry()
@@ -88,7 +89,7 @@ class World:
             self._take_entry()
         self.now_us = max(self.now_us, until_us)
 
-    def ring(self, changed: SimulatedRunner) -> None:
+    def ring(self, changed: SimulatedRunner | None) -> None:
         """Have all other runners look around, each a little later."""
         for runner in self._runners.values():
             if runner is not changed:
@@ -128,10 +129,10 @@ class World:
         try:
             action()
         except Exception as error:
-            self._failure = self._failure or error
+            self.failure = self.failure or error
             raise
-        if self._failure is not None:  # in a callback of a future, which swallows what is raised
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     def _join(self, slots: int, *, is_omniscient: bool = False) -> None:
         names = [workflow.name for workflow in self._plan.workflows]
@@ -142,7 +143,8 @@ class World:
         self._runners[runner_id] = runner
         self.ring(runner)
 
-    def _open(self, workflow: str | None = None) -> list[SimulatedRunner]:
+    def open_runners(self, workflow: str | None = None) -> list[SimulatedRunner]:
+        """Return the runners that take requests, and know a workflow if one is given."""
         return [
             runner
             for runner in self._runners.values()
@@ -150,53 +152,11 @@ class World:
             if workflow is None or workflow in runner.known
         ]
 
-    def _submit(self, execution_id: str, order: Order) -> None:
-        topology = self._topologies[order.workflow]
-        name = topology.workflow.name
-        runners = self._open(name)
-        if not runners:
-            self.after(SECOND, partial(self._submit, execution_id, order))
-            return
-        if order.is_refused:
-            self.refused.add(execution_id)
-        runner = self.dice.choice(runners)
-        runner.log(f"is asked to run {name} as {execution_id}")
-        identity = Identity(
-            execution_id=execution_id,
-            tenant="public",
-            package="embedded",
-            package_digest=None,
-            workflow=name,
-            workflow_version="v",
-            priority=order.priority,
-        )
-        texts = {} if order.go is None else {"go": str(order.go)}
-        submission = runner.submit(
-            Submitted(identity=identity, topology=topology, input_texts=texts)
-        )
-        self._answers.append((execution_id, runner, submission.ended))
-        submission.accepted.add_done_callback(
-            lambda accepted: self._acknowledge(execution_id, accepted)
-        )
-
-    def _acknowledge(self, execution_id: str, accepted: Future[None]) -> None:
-        if accepted.exception() is None:
-            if execution_id not in self.monitor.snapshots:
-                self._failure = ViolationError(f"{execution_id} was accepted before it was durable")
-            self._acknowledged.append(execution_id)
-            self.after(self.dice.randrange(10 * SECOND), partial(self._wait, execution_id))
-
-    def _wait(self, execution_id: str) -> None:
-        runners = self._open()
-        if runners:
-            runner = self.dice.choice(runners)
-            self._answers.append((execution_id, runner, runner.wait_for(execution_id)))
-
     def _strike(self, mishap: Mishap) -> None:
         if mishap is Mishap.JOIN:
             self._join(self.dice.choice((1, 2, 8)))
             return
-        runners = self._open()
+        runners = self.open_runners()
         if not runners:
             return
         runner = self.dice.choice(runners)
@@ -219,14 +179,13 @@ class World:
         """End all faults; from now on there is a runner that knows every workflow."""
         self.log.add(self.now_us, "world", "no more faults")
         self.faults, self.are_faults_on = NO_FAULTS, False
+        self.people.resume_all(20)
         names = {workflow.name for workflow in self._plan.workflows}
-        is_served = any(runner.known == names for runner in self._open())
+        is_served = any(runner.known == names for runner in self.open_runners())
         if not is_served or self.dice.random() < 0.5:  # a newcomer makes the others look around
             self._join(self.dice.choice((1, 2, 8)), is_omniscient=True)
 
     def _check_end(self) -> None:
-        for execution_id in self._acknowledged:
-            require(execution_id in self.monitor.snapshots, f"{execution_id} is gone")
         for execution_id, snapshot in self.monitor.snapshots.items():
             require(snapshot.execution.status in FINAL, f"{execution_id} never ended")
         late_us = self.monitor.last_end_us - FAULTS_END_US
@@ -236,20 +195,7 @@ class World:
                 require(
                     runner.planner._schedule.free_slots == runner.slots, f"{runner.id} lacks slots"
                 )
-        for execution_id, runner, answer in self._answers:
-            if runner.is_alive:
-                self._check_answer(execution_id, answer)
-
-    def _check_answer(self, execution_id: str, answer: Future[ExecutionState]) -> None:
-        require(answer.done(), f"who waits for {execution_id} was not told")
-        error = answer.exception()
-        if error is None:
-            status = self.monitor.snapshots[execution_id].execution.status
-            require(
-                answer.result().status == status, f"who waits for {execution_id} was told wrong"
-            )
-        else:
-            require(isinstance(error, EngineError), f"{execution_id} answers {error!r}")
+        self.people.check_answers()
 
 
 def new_dice(seed: int) -> Random:
