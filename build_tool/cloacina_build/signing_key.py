@@ -11,10 +11,8 @@ from pathlib import Path
 
 from cloacina_build.errors import SigningKeyError
 from cloacina_signing.errors import KeyFileError, WrongPassphraseError
-from cloacina_signing.key_file import read_key_file
+from cloacina_signing.key_file import read_key_file, read_passphrase_file
 from cloacina_signing.keys import PrivateKey
-
-_LONGEST_PASSPHRASE = 4096
 
 
 def open_signing_key(
@@ -33,7 +31,7 @@ def open_signing_key(
     """
     try:
         if passphrase_file is not None:
-            return read_key_file(path, _read_passphrase(passphrase_file))
+            return read_key_file(path, read_passphrase_file(passphrase_file))
         try:
             return read_key_file(path, None)
         except WrongPassphraseError:
@@ -45,14 +43,3 @@ def open_signing_key(
             f"{error.subject}: {error.fact}",
             next_step=error.next_step or "make a key: cloacina-ctl key new NAME",
         ) from error
-
-
-def _read_passphrase(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_LONGEST_PASSPHRASE + 1)
-    except OSError as error:
-        raise SigningKeyError(f"passphrase file {path} cannot be read: {error.strerror}") from error
-    if len(raw) > _LONGEST_PASSPHRASE:
-        raise SigningKeyError(f"passphrase file {path} is longer than {_LONGEST_PASSPHRASE} bytes")
-    return raw.removesuffix(b"\n").removesuffix(b"\r")

@@ -28,6 +28,7 @@ from cloacina_signing.keys import PrivateKey
 
 __all__ = ["ScryptCost", "open_key", "read_key_file", "seal", "write_private"]
 
+_LONGEST_PASSPHRASE_BYTES = 4096
 _PRIVATE_MODE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -62,6 +63,28 @@ def read_key_file(path: Path, passphrase: bytes | None) -> PrivateKey:
         fact = f"it is not encrypted and its mode {mode:04o} lets others at it"
         raise KeyFileError(_subject(path), fact, next_step=f"chmod 600 {path}")
     return open_key(raw, passphrase, name=path.name.partition(".")[0])
+
+
+def read_passphrase_file(path: Path) -> bytes:
+    """Return the passphrase in a file; a newline at its end does not count.
+
+    Raises:
+        KeyFileError: the file cannot be read, is empty or has more than 4,096 bytes.
+    """
+    subject = f"passphrase file {shown(str(path))}"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LONGEST_PASSPHRASE_BYTES + 1)
+    except OSError as error:
+        fact = f"cannot be read: {error.strerror}"
+        raise KeyFileError(subject, fact, next_step="check its path") from error
+    if len(raw) > _LONGEST_PASSPHRASE_BYTES:
+        fact = f"it is longer than {_LONGEST_PASSPHRASE_BYTES} bytes"
+        raise KeyFileError(subject, fact, next_step="check that it is the right file")
+    passphrase = raw.removesuffix(b"\n").removesuffix(b"\r")
+    if not passphrase:
+        raise KeyFileError(subject, "it is empty", next_step="write the passphrase in it")
+    return passphrase
 
 
 def write_private(path: Path, raw: bytes) -> None:

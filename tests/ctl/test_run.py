@@ -133,8 +133,30 @@ def test_a_bare_name_says_what_to_name_instead(trusting: Place) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "Error: there is no workflow 'helo': it is neither a package file nor a project "
-        "directory; did you mean 'hello.cloacina'?"
+        "directory, nor the name of a workflow that ran here before; "
+        "did you mean 'hello.cloacina'?"
     ]
+
+
+def test_a_workflow_that_ran_here_before_is_run_by_its_name(trusting: Place) -> None:
+    package = trusting.package("hello.cloacina")
+    assert trusting.run("run", package, *YOU).returncode == 0
+    package.unlink()
+    for name in ("greet", "greeter::greet"):
+        done = trusting.run("run", name, *YOU, "--json")
+        assert document(done)["status"] == "Completed"
+    done = trusting.run("run", "graet")
+    assert done.returncode == 2
+    assert "did you mean 'greet'" in done.stderr
+
+
+def test_a_remembered_package_is_verified_again(trusting: Place) -> None:
+    package = trusting.package("hello.cloacina")
+    assert trusting.run("run", package, *YOU).returncode == 0
+    (trusting.home / "trust.json").unlink()
+    done = trusting.run("run", "greet", *YOU)
+    assert done.returncode == 5
+    assert "nobody is trusted here" in done.stderr
 
 
 def test_a_refused_package_is_not_run_and_no_database_is_made(place: Place) -> None:

@@ -1,8 +1,8 @@
 """A process to be killed: runs, or finishes, one execution of fifty tasks.
 
-    python crash_target.py DATABASE SIDE_FILE
+    python crash_target.py DATABASE SIDE_FILE WORK
 
-Each body appends its name to the side file before it does anything else.
+Each body appends its name to the side file before it does anything else; then it counts to WORK.
 """
 
 import os
@@ -13,7 +13,7 @@ from cloacina import Context, DefaultRunner, DefaultRunnerConfig, WorkflowBuilde
 LAYERS, WIDTH = 10, 5
 
 
-def define(side_file: str) -> None:
+def define(side_file: str, work: int) -> None:
     side = os.open(side_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with WorkflowBuilder("fifty"):
         for layer in range(LAYERS):
@@ -23,14 +23,14 @@ def define(side_file: str) -> None:
 
                 def body(context: Context, name: str = name) -> None:
                     os.write(side, f"{name}\n".encode())
-                    context[name] = sum(range(150_000))
+                    context[name] = sum(range(work))
 
                 task(id=name, dependencies=before if layer else [], retry_attempts=1)(body)
 
 
 def main() -> None:
-    database, side_file = sys.argv[1:]
-    define(side_file)
+    database, side_file, work = sys.argv[1:]
+    define(side_file, int(work))
     with DefaultRunner(database, config=DefaultRunnerConfig(max_concurrent_tasks=3)) as runner:
         earlier = runner.executions()
         handle = runner.handle(earlier[0].execution_id) if earlier else runner.submit("fifty")

@@ -16,9 +16,9 @@ TARGET = Path(__file__).with_name("crash_target.py")
 KILLS = 20
 
 
-def begin(folder: Path) -> "subprocess.Popen[str]":
+def begin(folder: Path, work: int = 150_000) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, TARGET, folder / "c.db", folder / "side"],
+        [sys.executable, TARGET, folder / "c.db", folder / "side", str(work)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,14 +72,18 @@ def compare_history_with_side_file(folder: Path) -> None:
 
 
 def test_a_living_process_takes_over_from_one_that_is_killed(tmp_path: Path) -> None:
-    first = begin(tmp_path)
+    first = begin(tmp_path, work=5_000_000)  # seconds in all: longer than a process takes to start
     assert first.stdout is not None
     assert first.stdout.readline() == "running\n"
-    second = begin(tmp_path)
+    second = begin(tmp_path, work=1000)
     assert second.stdout is not None
+    assert second.stderr is not None
     assert second.stdout.readline() == "running\n"
     first.kill()
     first.communicate()
-    out, err = second.communicate(timeout=60)
-    assert (out, err) == ("Completed 50\n", "")
+    assert (second.stdout.read(), second.stderr.read()) == ("Completed 50\n", "")
+    second.communicate(timeout=60)
     compare_history_with_side_file(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "c.db")) as database:
+        query = "SELECT count(*) FROM task_attempts WHERE outcome = 'RunnerLost'"
+        assert database.execute(query).fetchone() > (0,)  # so it was taken over midway

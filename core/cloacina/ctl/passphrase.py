@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cloacina_signing.keys import PrivateKey
 
 _VARIABLE = "CLOACINA_PASSPHRASE_FILE"
-_LONGEST_BYTES = 4096
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 passphrase_file_option = click.option(
@@ -75,14 +74,9 @@ def open_private_key(path: Path, passphrase_file: Path | None) -> "PrivateKey":
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        raw = file.read(_LONGEST_BYTES + 1)
-    passphrase = raw.removesuffix(b"\n").removesuffix(b"\r")
-    if not passphrase:
-        raise click.UsageError(f"the passphrase file {path} is empty")
-    if len(raw) > _LONGEST_BYTES:
-        raise click.UsageError(f"the passphrase file {path} has more than {_LONGEST_BYTES} bytes")
-    return passphrase
+    from cloacina_signing.key_file import read_passphrase_file  # noqa: PLC0415 - as above
+
+    return read_passphrase_file(path)
 
 
 def _require_terminal(instead: str) -> None:

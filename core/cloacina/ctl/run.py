@@ -1,4 +1,4 @@
-"""``cloacina-ctl run``: run a workflow of a package file or of a project directory."""
+"""``cloacina-ctl run``: run a workflow of a package file, of a project directory, or by name."""
 
 import sys
 from typing import IO
@@ -16,7 +16,7 @@ from cloacina.runner.result import WorkflowResult
 
 
 @click.command()
-@click.argument("target", metavar="FILE|DIR[::WORKFLOW]")
+@click.argument("target", metavar="FILE|DIR[::WORKFLOW]|WORKFLOW")
 @click.option("--context", "context_text", metavar="JSON|@FILE", help="The input: a JSON object.")
 @click.option(
     "--follow", is_flag=True, help="Show what happens to tasks, and what they print, at once."
@@ -43,7 +43,8 @@ def run(
 ) -> None:
     """Run a workflow of a package FILE, or of a project DIR that is built on the spot.
 
-    Several workflows are told apart by ::WORKFLOW behind the path. What a run has done is kept in
+    Several workflows are told apart by ::WORKFLOW behind the path. Of a package file that ran here
+    before, the name WORKFLOW alone will do (or PACKAGE::WORKFLOW). What a run has done is kept in
     the database: one that was cut off goes on when the same package is run again, which then
     takes until both have ended.
     """

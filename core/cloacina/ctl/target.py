@@ -1,4 +1,4 @@
-"""What is to be run: a package file or a project directory, and one workflow of it."""
+"""What is to be run: one workflow of a package file, of a project directory, or known by name."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,6 +8,7 @@ from cloacina.ctl.development import build_for_development
 from cloacina.ctl.exit_codes import FORMAT, USAGE
 from cloacina.ctl.failure import Failure
 from cloacina.ctl.package_file import read_signed
+from cloacina.ctl.remembered import find, remember
 from cloacina.ctl.settings import Settings
 from cloacina.ctl.verify import judge_bytes, refusal_lines
 from cloacina.errors import AmbiguousWorkflowError, UnknownWorkflowError
@@ -34,22 +35,24 @@ class Target:
 
     @classmethod
     def parse(cls, text: str, settings: Settings) -> "Target":
-        """Read or build what ``FILE``, ``DIR``, ``FILE::WORKFLOW`` or ``DIR::WORKFLOW`` names.
+        """Read or build what ``FILE``, ``DIR``, both with ``::WORKFLOW``, or ``WORKFLOW`` names.
+
+        A name alone is looked for in the packages that ran here before.
 
         Raises:
-            Failure: if it names neither, or the package is refused.
+            Failure: if it names nothing that there is, or the package is refused.
             UnknownWorkflowError: if the package does not offer the workflow.
             AmbiguousWorkflowError: if it offers several and none is named.
         """
         path, workflow = _split(text)
+        if not path.exists():
+            path, workflow = _by_name(text, path, settings)
         trust: TrustFile | None
         if path.is_dir():
             built = build_for_development(path, settings.home_made())
             raw, trust = built.raw, built.trust
-        elif path.exists():
-            raw, trust = read_signed(path), settings.home.trust()
         else:
-            raise _unknown(text, path)
+            raw, trust = read_signed(path), settings.home.trust()
         verdict = judge_bytes(path, raw, trust)
         package = verdict.package
         if verdict.reasons or package is None:
@@ -58,12 +61,15 @@ class Target:
                 steps=refusal_lines(verdict, trust, settings),
                 exit_code=verdict.exit_code,
             )
+        chosen = _chosen(path, workflow, package.unverified_manifest.workflows)
+        if not path.is_dir():
+            remember(settings.home_made(), package.digest, raw)
         return cls(
             text=text,
             raw=raw,
             package=package.unverified_manifest.name,
             digest=package.digest,
-            workflow=_chosen(path, workflow, package.unverified_manifest.workflows),
+            workflow=chosen,
             trust=trust,
         )
 
@@ -75,16 +81,24 @@ def _split(text: str) -> tuple[Path, str | None]:
     return Path(path), workflow
 
 
-def _unknown(text: str, path: Path) -> Failure:
+def _by_name(text: str, path: Path, settings: Settings) -> tuple[Path, str]:
+    try:
+        return find(settings.home, text)
+    except UnknownWorkflowError as error:
+        raise _unknown(text, path, error.near) from error
+
+
+def _unknown(text: str, path: Path, known: list[str]) -> Failure:
     here = [found.name for found in Path().glob("*.cloacina")]
     here += [found.parent.name for found in Path().glob("*/pyproject.toml")]
     near = get_close_matches(str(path), here, n=3) or get_close_matches(
         f"{path}.cloacina", here, n=3
     )
+    near = [*known, *near]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "give the path of one"
     return Failure(
-        f"there is no workflow {text!r}: it is neither a package file nor a project directory; "
-        f"{hint}",
+        f"there is no workflow {text!r}: it is neither a package file nor a project "
+        f"directory, nor the name of a workflow that ran here before; {hint}",
         exit_code=USAGE,
     )
 

@@ -48,6 +48,11 @@ class Home:
         return self.path / "store"
 
     @property
+    def packages(self) -> Path:
+        """Package files that were accepted here, by digest."""
+        return self.path / "packages"
+
+    @property
     def database(self) -> Path:
         """The database that the command line uses unless told otherwise."""
         return self.path / "cloacina.db"
