@@ -154,9 +154,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         gone, effects = self._commit(effects)
-        if self._obeyed:
-            self._neighbours.answer(self._obeyed)
-            self._obeyed.clear()
+        self._answer_commands()
         while self._unanswered:
             answer = self._unanswered.pop(0)
             error = gone.get(answer.execution_id)
@@ -207,10 +205,23 @@ class Kernel:
     def _obey(self) -> list[Effect]:
         """Do what other processes left in the inbox for executions of ours."""
         effects: list[Effect] = []
-        for command in self._neighbours.commands(self._planner.owns):
+        try:
+            commands = self._neighbours.commands(self._planner.owns)
+        except StoreUnavailableError as error:
+            self._look_again(error)
+            return []
+        for command in commands:
             effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
             self._obeyed.append(command.id)
         return effects
+
+    def _answer_commands(self) -> None:
+        if self._obeyed:
+            try:
+                self._neighbours.answer(self._obeyed)
+            except StoreUnavailableError as error:
+                self._look_again(error)  # they stay open: to obey them twice does no harm
+            self._obeyed.clear()
 
     def _messages(self) -> Iterator[Request | Event]:
         """Wait for the first message or timer, then take everything else that is there."""
@@ -240,22 +251,40 @@ class Kernel:
         try:
             return self._neighbours.take_over()
         except StoreUnavailableError as error:
-            _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
-            self._clock.pause(_FIRST_PAUSE_S)
-            self._inbox.put(LookAround())
+            self._look_again(error)
             return ()
+
+    def _look_again(self, error: StoreUnavailableError) -> None:
+        _LOG.warning("%s; looking again in %g s", error, _FIRST_PAUSE_S)
+        self._clock.pause(_FIRST_PAUSE_S)
+        self._inbox.put(LookAround())
 
     def _commit(self, effects: Sequence[Effect]) -> tuple[dict[str, EngineError], list[Effect]]:
         """Write what changed; return which executions are not ours to go on with, and why.
 
         Returned as well are the effects that may be carried out: those of what was written.
         """
-        unsaved = self._planner.take_unsaved()
-        if not unsaved:
-            return {}, []
-        written = self._write(unsaved)
-        for execution in written.saved:
-            self._planner.saved(execution)
+        gone: dict[str, EngineError] = {}
+        due: list[Effect] = []
+        while unsaved := self._planner.take_unsaved():
+            written = self._write(unsaved)
+            for execution in written.saved:
+                self._planner.saved(execution)
+            gone |= self._let_go(written)
+            # by identity: one that was lost and claimed again has two states under one id
+            saved = set(map(id, written.saved))
+            void: list[str] = []
+            for effect in effects:
+                is_void = id(effect.execution) not in saved
+                if isinstance(effect, StartAttempt) and (is_void or effect.is_over):
+                    void.append(effect.token)
+                elif not is_void:
+                    due.append(effect)
+            effects = self._planner.withdraw(void, self._clock.now())
+        return gone, due
+
+    def _let_go(self, written: Written) -> dict[str, EngineError]:
+        """Drop what could not be written; return why."""
         gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
         gone |= {execution.id: error for execution, error in written.rejected}
         gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
@@ -263,9 +292,7 @@ class Kernel:
         for execution in (*written.lost, *refused, *written.postponed):
             _LOG.error("%s", gone[execution.id])
             self._drop(execution, gone[execution.id])
-        # by object: one id may stand for two states, lost and claimed again in one turn
-        saved = {id(execution) for execution in written.saved}
-        return gone, [effect for effect in effects if id(effect.execution) in saved]
+        return gone
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         """Write until the database has taken or refused everything; nothing is lost meanwhile.

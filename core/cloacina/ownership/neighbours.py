@@ -49,7 +49,7 @@ class Neighbours:
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
         assert self._watch is not None  # noqa: S101 - join comes first
-        with self._database.engine.connect() as connection:
+        with self._database.read() as connection:
             peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
             self._watch.follow(peers)
             found = [remains_of(self._database.sidecar, peer) for peer in peers]
@@ -61,7 +61,7 @@ class Neighbours:
             with self._database.write() as connection:
                 ownership.release(connection, [remains.runner_id for remains in dead])
                 claimed = ownership.claim(connection, self._runner_id, self._accepts)
-                # read before anybody else can claim and end them
+                # read before anybody else can claim and end them, or not claimed at all
                 loaded = [self._load(connection, execution_id) for execution_id in claimed]
             for remains in dead:
                 remains.bury()
@@ -84,7 +84,7 @@ class Neighbours:
         Raises:
             ExecutionNotFoundError: if there is none with that id.
         """
-        with self._database.engine.connect() as connection:
+        with self._database.read() as connection:
             stored = reader.load(connection, execution_id)
         return stored if ExecutionStatus(stored.status).is_final else None
 
@@ -97,7 +97,7 @@ class Neighbours:
 
     def commands(self, is_ours: Callable[[str], bool]) -> Sequence[commands.Command]:
         """Return the wishes that others left for executions of ours, oldest first."""
-        with self._database.engine.connect() as connection:
+        with self._database.read() as connection:
             found = commands.open_commands(connection)
         return [command for command in found if is_ours(command.execution_id)]
 

@@ -101,6 +101,21 @@ class SqliteDatabase:
                 f"the database {self.path} could not be written: {error.orig}"
             ) from error
 
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Open a connection for a block that only reads.
+
+        Raises:
+            StoreUnavailableError: the database is held by another program.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except exc.OperationalError as error:
+            raise StoreUnavailableError(
+                f"the database {self.path} could not be read: {error.orig}"
+            ) from error
+
     def connect_writer(self) -> sqlite3.Connection:
         """Open a connection of the caller's own, with the same settings, for one thread."""
         connection = _connect(self.path, "rw")
