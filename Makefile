@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV = .uv/bin/uv
 RUN = $(UV) run --frozen --quiet
 
-.PHONY: demo test check fmt bench clean
+.PHONY: demo test check fmt bench simulate clean
 
 demo: $(UV)
 	$(RUN) cloacina-ctl demo --samples sample_plugins
@@ -25,6 +25,12 @@ check: $(UV)
 fmt: $(UV)
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+# any number of seeds: make simulate SEEDS=100000 FIRST=2000
+SEEDS ?= 10000
+FIRST ?= 0
+simulate: $(UV)
+	PYTHONPATH=tests $(RUN) python -m simulation --seeds $(SEEDS) --first $(FIRST) --jobs 2
 
 bench: $(UV)
 	$(RUN) --group bench python benchmarks/compare.py

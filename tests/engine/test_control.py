@@ -1,8 +1,12 @@
 """Cancelling, pausing, time limits and what tasks ask for, event by event."""
 
+from dataclasses import replace
+
 import pytest
 
 from cloacina.model.states import Wish
+from cloacina.model.topology import Topology
+from cloacina.planner.events import AttemptEnded, Claimed, Now, Requested
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.rules import all_of, task_failed
 from cloacina_sdk.signals import Fatal, Retry
@@ -60,6 +64,40 @@ def test_cancelling_twice_or_after_the_end_changes_nothing() -> None:
     saves = world.saves
     world.ask(Wish.CANCEL)
     assert (execution.status, world.saves) == ("Cancelled", saves)
+
+
+def test_a_cancelled_task_stays_cancelled_when_what_it_waited_for_succeeds() -> None:
+    gate = all_of(task_failed("a"))
+    world = World()
+    execution = world.submit(a_workflow(a_task("a"), a_task("b", "a", rule=gate)))
+    world.ask(Wish.CANCEL)
+    world.end("a")
+    assert statuses(execution) == {"a": "Completed", "b": "Cancelled"}
+    assert execution.status == "Cancelled"
+
+
+def test_a_wish_that_comes_between_the_end_and_its_commit_changes_nothing() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a")))
+    start, now = world.running["e", "a"], Now(world.now_us, world.now_us)
+    ended = AttemptEnded(
+        execution_id="e", task_number=0, token=start.token, result=assigned(done=True)
+    )
+    world.planner.step(ended, now)
+    world.planner.step(Requested(execution_id="e", wish=Wish.CANCEL), now)
+    assert (execution.status, execution.stopping) == ("Completed", None)
+
+
+def test_a_task_given_up_at_a_takeover_stops_a_workflow_that_fails_fast() -> None:
+    stored = a_stored(World(), losses=4).stored
+    forked = a_workflow(a_task("a"), a_task("b", "a"), a_task("c", "a"), fail_fast=True)
+    first, second, third = stored.tasks
+    tasks = first, second, replace(third, status="Ready")
+    world = World()
+    world.step(Claimed(stored=replace(stored, topology=Topology.of(forked), tasks=tasks)))
+    execution = world.ended["e"]
+    assert statuses(execution) == {"a": "Completed", "b": "Failed", "c": "Cancelled"}
+    assert (execution.status, execution.error_type) == ("Failed", "Abandoned")
 
 
 def test_a_cancelled_retry_does_not_come_back() -> None:

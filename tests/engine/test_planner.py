@@ -1,9 +1,12 @@
 """What the planner decides, event by event, without a database."""
 
+from dataclasses import replace
+
 from cloacina.model.context import texts_of
 from cloacina.model.topology import Topology
 from cloacina.planner import decide
-from cloacina.planner.events import AttemptEnded, Claimed, StoredExecution, StoredTask
+from cloacina.planner.effects import StartAttempt
+from cloacina.planner.events import AttemptEnded, Claimed, Now, StoredExecution, StoredTask
 from cloacina_sdk.retry import BackoffStrategy, RetryPolicy
 from cloacina_sdk.rules import all_of, always, context_value, task_failed
 from engine.graphs import (
@@ -282,6 +285,32 @@ def test_the_slot_of_a_forgotten_execution_comes_back_when_its_body_has_ended() 
     assert world.started("other") == []
     world.end("a", id="lost")
     assert world.started("other") == ["a"]
+
+
+def test_the_slots_of_attempts_that_never_began_go_to_others() -> None:
+    world = World(slots=1)
+    world.submit(CHAIN, id="lost")
+    world.submit(CHAIN, id="other")
+    token = world.running["lost", "a"].token
+    world.planner.forget("lost")
+    now = Now(world.now_us, world.now_us)
+    starts = world.planner.withdraw([token], now)
+    assert [type(effect) for effect in starts] == [StartAttempt]
+    assert starts[0].execution.id == "other"
+
+
+def test_a_place_in_the_queue_of_an_earlier_ownership_starts_nothing_early() -> None:
+    world = World(slots=1)
+    world.submit(a_workflow(a_task("a")), id="other")
+    done = a_stored(World())
+    world.step(done)  # "b" waits for a slot
+    world.planner.forget("e")
+    first, *rest = done.stored.tasks
+    undone = replace(first, status="Ready", changes=None, finished_at_us=None)
+    waiting = (replace(task, status="NotStarted", token=None) for task in rest)
+    world.step(Claimed(stored=replace(done.stored, tasks=(undone, *waiting))))
+    world.end("a", id="other")
+    assert world.started() == ["a"]
 
 
 def test_a_graph_can_gain_tasks_while_it_runs() -> None:

@@ -56,9 +56,11 @@ def test_what_was_committed_before_an_interruption_is_neither_lost_nor_repeated(
     writer.commit([executions[3]])  # so that it is refused the second time: the batch is divided
     assert isinstance(writer._link, SqliteLink)
     writer._link = Interrupted(writer._link, at_call)
-    with pytest.raises(StoreUnavailableError):
-        writer.commit(executions)
     written = writer.commit(executions)
+    assert written.obstacle == "away"
+    left, written.postponed = written.postponed, []
+    written.add(writer.commit(left))
+    assert written.postponed == []
     assert sorted(each.id for each in written.saved) == ["e0", "e1", "e2", "e4"]
     assert [each.id for each, _ in written.rejected] == ["e3"]
     assert written.lost == []

@@ -289,12 +289,29 @@ class Kernel:
 
         Returned as well are the effects that may be carried out: those of what was written.
         """
-        unsaved = self._planner.take_unsaved()
-        if not unsaved and not self._is_evicted:
-            return {}, []
-        written = self._write(unsaved)
-        for execution in written.saved:
-            self._planner.saved(execution)
+        gone: dict[str, EngineError] = {}
+        due: list[Effect] = []
+        while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
+            written = self._write(unsaved)
+            for execution in written.saved:
+                self._planner.saved(execution)
+            gone |= self._let_go(written)
+            # by identity: one that was lost and claimed again has two states under one id
+            saved = set(map(id, written.saved))
+            void: list[str] = []
+            for effect in effects:
+                is_void = id(effect.execution) not in saved
+                if isinstance(effect, StartAttempt) and (is_void or effect.is_over):
+                    void.append(effect.token)
+                elif not is_void:
+                    due.append(effect)
+            effects = self._planner.withdraw(void, self._clock.now())
+            if self._is_evicted:
+                break  # there was no time left to join again
+        return gone, due
+
+    def _let_go(self, written: Written) -> dict[str, EngineError]:
+        """Drop what could not be written; return why."""
         gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
         gone |= {execution.id: error for execution, error in written.rejected}
         gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
@@ -302,9 +319,7 @@ class Kernel:
         for execution in (*written.lost, *refused, *written.postponed):
             _LOG.error("%s", gone[execution.id])
             self._drop(execution, gone[execution.id])
-        # by object: one id may stand for two states, lost and claimed again in one turn
-        saved = {id(execution) for execution in written.saved}
-        return gone, [effect for effect in effects if id(effect.execution) in saved]
+        return gone
 
     def _write(self, unsaved: Sequence[ExecutionState]) -> Written:
         """Write until the database has taken or refused everything; nothing is lost meanwhile.
@@ -372,8 +387,8 @@ class Kernel:
             try:
                 stored = self._neighbours.finished(execution_id)
             except StoreUnavailableError as error:
-                _LOG.warning("could not look for the end of %s: %s", execution_id, error)
-                return  # the next look around asks again
+                self._look_later(error)
+                return
             except EngineError as error:
                 _refuse(self._waiting.pop(execution_id), error)
                 continue

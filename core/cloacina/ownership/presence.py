@@ -112,14 +112,35 @@ def remains_of(directory: Path, runner_id: str) -> Remains | None:
     return Remains(directory, runner_id, descriptor)
 
 
+def wait_for_end(directory: Path, runner_id: str) -> None:
+    """Wait until a runner whose bell has lost its reader has let go of its lock too.
+
+    A dying process gives back its descriptors one after another, the bell perhaps before the lock.
+    """
+    try:
+        descriptor = os.open(_lock(directory, runner_id), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
 def open_bell(directory: Path, runner_id: str) -> int | None:
-    """Open another runner's bell for ringing and watching; ``None`` if nobody listens any more."""
+    """Open another runner's bell for ringing and watching; ``None`` if it is gone.
+
+    Where nobody listens any more, its lock is gone too when this returns.
+    """
     try:
         return os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENXIO}:
-            return None
-        raise
+        if error.errno != errno.ENXIO:
+            raise
+    wait_for_end(directory, runner_id)
+    return None
 
 
 LOOK: Final = b"l"

@@ -5,7 +5,14 @@ import select
 import threading
 from collections.abc import Callable, Iterable
 
-from cloacina.ownership.presence import LOOK, TELL_ME, Presence, open_bell, ring
+from cloacina.ownership.presence import (
+    LOOK,
+    TELL_ME,
+    Presence,
+    open_bell,
+    ring,
+    wait_for_end,
+)
 
 
 class Watch:
@@ -91,5 +98,8 @@ class Watch:
     def _bury(self, descriptors: Iterable[int]) -> None:
         dead = set(descriptors)
         with self._lock:
-            for runner_id in [name for name, bell in self._peers.items() if bell in dead]:
+            gone = [name for name, bell in self._peers.items() if bell in dead]
+            for runner_id in gone:
                 self._drop(runner_id)
+        for runner_id in gone:
+            wait_for_end(self._presence.directory, runner_id)  # or it would still pass for alive

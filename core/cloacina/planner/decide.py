@@ -137,6 +137,8 @@ def calls_for_stop(execution: ExecutionState, task: TaskState) -> bool:
     """Whether a task's failure ends the execution at once: nobody is there to handle it."""
     if not execution.topology.workflow.fail_fast or task.status is not TaskStatus.FAILED:
         return False
+    if execution.stopping is not None:
+        return False
     spec = execution.topology.tasks[task.number]
     return not spec.allow_failure and not any(
         spec.id in failures_named(execution.topology.tasks[number].trigger_rule)
@@ -204,7 +206,7 @@ def _close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskS
     for number in execution.topology.dependents[task.number]:
         dependent = execution.tasks[number]
         dependent.waiting_for -= 1
-        if not dependent.waiting_for:
+        if not dependent.waiting_for and not dependent.status.is_final:  # it may be cancelled
             decidable.append(dependent)
     return decidable
 

@@ -23,6 +23,11 @@ class StartAttempt:
     texts: Mapping[str, str]
     """The merged context that the body sees: key -> JSON text."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the attempt was settled before it could begin."""
+        return self.execution.tasks[self.task_number].token != self.token
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSettled:

@@ -50,8 +50,8 @@ class TaskState:
     """(status, attempt) as committed; what the next write is compared with."""
 
     def is_startable(self, utc_us: int) -> bool:
-        """Whether the next attempt may be recorded: it is not final, not running, and due."""
-        if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY}:
+        """Whether the next attempt may be recorded: it is decided, not running, and due."""
+        if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY} or self.waiting_for:
             return False
         return self.due_at_us is None or self.due_at_us <= utc_us
 
@@ -142,6 +142,11 @@ class ExecutionState:
         if status not in EXECUTION_MOVES[self.status]:
             raise AssertionError(f"execution {self.id}: {self.status} -> {status} is not legal")
         self.status = status
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether it is in flight and nobody stopped it yet."""
+        return self.stopping is None and not self.status.is_final
 
     @property
     def has_moved(self) -> bool:

@@ -81,6 +81,12 @@ class Planner:
         self._unsaved.pop(execution_id, None)
         return self._executions.pop(execution_id, None)
 
+    def withdraw(self, tokens: Iterable[str], now: Now) -> list[Effect]:
+        """Take back the slots of attempts that never began; return what follows, as ``step`` does."""
+        for token in tokens:
+            self._schedule.give_back(token)
+        return self._fill_slots(now)
+
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
@@ -130,7 +136,10 @@ class Planner:
         for task in execution.tasks:
             if task.token is not None:
                 ready += decide.lose(execution, task, now.utc_us)
-        return self._advance(execution, ready, now)
+        effects: list[Effect] = []
+        if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
+            effects, ready = self._stop(execution, StopReason.FAIL_FAST, now), []
+        return effects + self._advance(execution, ready, now)
 
     def _adopt(self, execution: ExecutionState) -> None:
         self._executions[execution.id] = execution
@@ -160,7 +169,7 @@ class Planner:
         effects: list[Effect] = [
             self._settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
         ]
-        if execution.stopping is None and decide.calls_for_stop(execution, task):
+        if decide.calls_for_stop(execution, task):
             effects += self._stop(execution, StopReason.FAIL_FAST, now)
             ready = []
         return effects + self._advance(execution, ready, now)
@@ -186,7 +195,7 @@ class Planner:
 
     def _grant(self, event: Requested, now: Now) -> list[Effect]:
         execution = self._executions.get(event.execution_id)
-        if execution is None or execution.stopping is not None:
+        if execution is None or not execution.can_be_stopped:
             return []
         match event.wish:
             case Wish.CANCEL:
@@ -234,7 +243,7 @@ class Planner:
 
     def _ring(self, timer: Timer, execution: ExecutionState, now: Now) -> list[Effect]:
         if timer.task_number is None:
-            if execution.stopping is not None:
+            if not execution.can_be_stopped:
                 return []
             effects = self._stop(execution, StopReason.TIMEOUT, now)
             return effects + self._advance(execution, [], now)

@@ -29,6 +29,9 @@ _UNFINISHED = EXECUTIONS.c.status.not_in(
     [sa.literal(status, literal_execute=True) for status in FINAL_STATUSES]
 )
 
+# a runner that was struck out by mistake, and goes on, can still add executions
+_IS_FREE = EXECUTIONS.c.owner.is_(None) | EXECUTIONS.c.owner.not_in(sa.select(RUNNERS.c.id))
+
 
 @dataclass(frozen=True, slots=True)
 class Unowned:
@@ -113,8 +116,6 @@ def release(connection: sa.Connection, gone: Iterable[str]) -> None:
 def unowned(connection: sa.Connection) -> list[Unowned]:
     """Return the unfinished executions that no registered runner plans, oldest first."""
     columns = EXECUTIONS.c
-    # a runner that was struck out by mistake, and goes on, can still add executions
-    is_free = columns.owner.is_(None) | columns.owner.not_in(sa.select(RUNNERS.c.id))
     query = (
         sa.select(
             columns.id.label("execution_id"),
@@ -127,7 +128,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             GRAPHS.c.document,
         )
         .join(GRAPHS, GRAPHS.c.digest == columns.graph_digest)
-        .where(is_free, _UNFINISHED)
+        .where(_IS_FREE, _UNFINISHED)
         .order_by(columns.id)
     )
     found = (_unowned(**row) for row in connection.execute(query).mappings().all())
@@ -155,15 +156,15 @@ def claim(
         some = wanted[begin : begin + _AT_ONCE]
         free = (
             sa.select(EXECUTIONS.c.id)
-            .where(EXECUTIONS.c.id.in_(some), EXECUTIONS.c.owner.is_(None), _UNFINISHED)
+            .where(EXECUTIONS.c.id.in_(some), _IS_FREE, _UNFINISHED)
             .order_by(EXECUTIONS.c.id)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, of=EXECUTIONS)
         )
         claimed += connection.execute(free).scalars()
     if claimed:
         connection.execute(
             sa.update(EXECUTIONS)
-            .where(EXECUTIONS.c.id == sa.bindparam("wanted"), EXECUTIONS.c.owner.is_(None))
+            .where(EXECUTIONS.c.id == sa.bindparam("wanted"))
             .values(owner=runner_id, epoch=EXECUTIONS.c.epoch + 1),
             [{"wanted": execution_id} for execution_id in claimed],
         )

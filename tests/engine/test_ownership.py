@@ -1,0 +1,59 @@
+"""Who takes an execution over, and what happens when the database cannot be asked."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cloacina.errors import StoreUnavailableError
+from cloacina.ownership.file_neighbours import FileNeighbours
+from cloacina.store import sqlite
+from cloacina.store.sqlite import SqliteDatabase
+from cloacina.store.url import SqliteLocation
+from engine.graphs import World, a_task, a_workflow
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteDatabase]:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 10)
+    opened = SqliteDatabase(SqliteLocation(path=tmp_path / "c.db"))
+    yield opened
+    opened.close()
+
+
+def write_as(database: SqliteDatabase, owner: str) -> None:
+    execution = World().submit(a_workflow(a_task("a")))
+    execution.stored_status = None  # the world has no database
+    for task in execution.tasks:
+        task.stored = None
+        execution.touch(task)
+    with closing(database.open_writer(owner)) as writer:
+        assert writer.commit([execution]).saved == [execution]
+
+
+def test_what_a_runner_wrote_that_nobody_knows_any_more_is_taken_over(
+    database: SqliteDatabase,
+) -> None:
+    write_as(database, "struck out")
+    here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
+    here.join(0, lambda: None)
+    assert [stored.identity.execution_id for stored in here.take_over()] == ["e"]
+    assert here.take_over() == ()
+    here.leave()
+
+
+def test_a_database_that_is_held_is_told_from_one_that_is_broken(
+    database: SqliteDatabase, tmp_path: Path
+) -> None:
+    here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
+    here.join(0, lambda: None)
+    write_as(database, "struck out")
+    with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            here.take_over()
+        other.execute("ROLLBACK")
+    assert len(here.take_over()) == 1
+    here.leave()

@@ -1,0 +1,78 @@
+"""The bodies that simulated executors run, kept as the only witness of what really happened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from cloacina.executors.contract import Result
+from cloacina.planner.effects import StartAttempt
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.spec import TaskSpec
+from simulation.scenario import SECOND, Nature
+
+
+@dataclass(slots=True, kw_only=True)
+class Body:
+    """One run of a task's body."""
+
+    execution_id: str
+    task_number: int
+    attempt: int
+    runner_id: str
+    texts: Mapping[str, str]
+    duration_us: int
+    result: Result
+    is_deadly: bool
+    obedience: float
+    """Below 0.4 it never yields, from 0.7 on when it is asked, in between when it is killed."""
+    is_reported: bool = False
+
+    def yields_to(self, *, is_kill: bool) -> bool:
+        """Whether it ends when it is asked to, or killed; if so, it ends by failing."""
+        if self.is_reported or self.obedience < (0.4 if is_kill else 0.7):
+            return False
+        self.result = TaskFailure(
+            error_type="CancelledError", message="stopped", traceback="", is_transient=False
+        )
+        return True
+
+
+def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> Body:
+    """Decide what a body that starts now will do."""
+    topology = start.execution.topology
+    task = topology.tasks[start.task_number]
+    return Body(
+        execution_id=start.execution.id,
+        task_number=start.task_number,
+        attempt=start.attempt,
+        runner_id=runner_id,
+        texts=start.texts,
+        duration_us=_duration_us(dice),
+        result=_result(task, start.task_number, start.texts, nature, dice),
+        obedience=dice.random(),
+        is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
+    )
+
+
+def _duration_us(dice: Random) -> int:
+    longest = dice.choice((2_000, 50_000, SECOND, SECOND, 10 * SECOND))
+    return dice.randrange(longest)
+
+
+def _result(
+    task: TaskSpec, number: int, texts: Mapping[str, str], nature: Nature, dice: Random
+) -> Result:
+    fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
+    if dice.random() < fails:
+        is_transient = dice.random() < 0.5
+        return TaskFailure(
+            error_type="ConnectionError" if is_transient else "ValueError",
+            message=f"no {dice.randrange(1000)}",
+            traceback="",
+            is_transient=is_transient,
+        )
+    # every key has one writer, so that what a task must see can be told without merging
+    assigned = {f"from_{task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
+    may_remove = number == 0 and "go" in texts and dice.random() < 0.3
+    return Changes(assigned=assigned, removed=frozenset({"go"} if may_remove else ()))

@@ -1,0 +1,181 @@
+"""What must hold of every single change that a transaction makes to one execution's rows.
+
+Nothing here asks the planner or the store: a difference between two snapshots is judged by the
+rows alone, and by what the bodies that really ran reported.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cloacina.model.topology import Topology
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
+from simulation.bodies import Body
+from simulation.log import ViolationError
+from simulation.snapshot import FINAL, AttemptRow, EventRow, Snapshot, TaskRow
+
+_EVENT_OF_END = {
+    "Completed": "task_completed",
+    "Failed": "task_failed",
+    "Skipped": "task_skipped",
+    "Cancelled": "task_cancelled",
+}
+_OUTCOMES = {"Succeeded": Changes, "Failed": TaskFailure}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A transaction's effect on one execution, and who claims the right to it."""
+
+    before: Snapshot | None
+    after: Snapshot
+    topology: Topology
+    writer: str
+    epoch: int | None
+    """The epoch in which a runner wrote; ``None`` for a claim or release."""
+
+
+def require(claim: object, message: str) -> None:
+    """Raise unless ``claim`` holds.
+
+    Raises:
+        ViolationError: if it does not.
+    """
+    if not claim:
+        raise ViolationError(message)
+
+
+def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
+    """Judge one change. ``tokens`` holds those of all attempts before; new ones are added."""
+    before, after = change.before, change.after
+    require([e.seq for e in after.events] == list(range(1, len(after.events) + 1)), "a gap in seq")
+    if change.epoch is None:
+        _check_claim(change)
+        return
+    _check_right(change)
+    fresh = after.events[len(before.events) if before else 0 :]
+    if before is not None:
+        require(after.events[: len(before.events)] == before.events, "history was rewritten")
+    known_tasks = {task.number: task for task in before.tasks} if before else {}
+    known_attempts = {(a.task_number, a.number): a for a in before.attempts} if before else {}
+    kinds = Counter((event.task_number, event.kind) for event in fresh)
+    for task in after.tasks:
+        _check_task(change, known_tasks.get(task.number), task, kinds)
+    for attempt in after.attempts:
+        known = known_attempts.get((attempt.task_number, attempt.number))
+        if known is None:
+            _check_start(change, known_tasks.get(attempt.task_number), attempt, tokens)
+            kinds[attempt.task_number, "task_started"] -= 1
+        if attempt.outcome is not None and (known is None or known.outcome is None):
+            _check_end(change, attempt, bodies.get(attempt.token))
+        if known is not None and known != attempt:
+            require(known.outcome is None, f"the end of {attempt} was rewritten")
+            require(known[:6] == attempt[:6], f"the start of {attempt} was rewritten")
+    require(not any(n for (_, kind), n in kinds.items() if kind == "task_started"), "odd starts")
+    _check_numbers(after)
+    _check_final(change, fresh)
+
+
+def _check_claim(change: Change) -> None:
+    before, after = change.before, change.after
+    require(before is not None, "an execution appeared without a commit")
+    assert before is not None
+    require(before[1:] == after[1:], "a claim or release changed more than the owner")
+    was, now = before.execution, after.execution
+    require(was.status not in FINAL, f"{was.id} changed hands after its end")
+    require(was._replace(owner=now.owner, epoch=now.epoch) == now, "a claim changed the execution")
+    if now.owner is None:
+        require(now.epoch == was.epoch, "a release changed the epoch")
+    else:
+        require(now.owner == change.writer, f"{now.owner} was made owner by {change.writer}")
+        require(now.epoch > was.epoch, "a claim did not raise the epoch")
+
+
+def _check_right(change: Change) -> None:
+    before, after = change.before, change.after.execution
+    require(after.owner == change.writer, f"{change.writer} wrote what {after.owner} owns")
+    require(after.epoch == change.epoch, f"a write of epoch {change.epoch} in {after.epoch}")
+    if before is not None:
+        right = before.execution.owner, before.execution.epoch
+        require(right == (change.writer, change.epoch), f"a stale write took effect: {right}")
+        require(before.execution.status not in FINAL, f"{after.id} changed after its end")
+
+
+def _check_task(
+    change: Change, was: TaskRow | None, now: TaskRow, kinds: Counter[tuple[int | None, str]]
+) -> None:
+    if was is not None and was.status in FINAL:
+        require(was == now, f"{now.task} changed after its end")
+        return
+    if now.status in FINAL:
+        require(kinds[now.number, _EVENT_OF_END[now.status]] == 1, f"no event of {now}")
+    elif was is None or was.status != now.status or was.attempt != now.attempt:
+        said = [kind for (number, kind), count in kinds.items() if number == now.number and count]
+        require(said or now.status == "NotStarted", f"no event of {now}")
+    if now.status == "Cancelled":
+        require(change.after.execution.stopping is not None, f"{now.task}: nobody wanted that")
+        return
+    before = [change.after.tasks[d] for d in change.topology.dependencies[now.number]]
+    is_decidable = all(task.status in FINAL for task in before)
+    if now.status == "NotStarted":
+        require(not is_decidable, f"{now.task} could be decided and was not")
+    else:
+        require(is_decidable, f"{now.task} went to {now.status} before its dependencies ended")
+
+
+def _check_start(
+    change: Change, was: TaskRow | None, attempt: AttemptRow, tokens: set[str]
+) -> None:
+    require(attempt.token not in tokens, f"the token of {attempt} was used before")
+    tokens.add(attempt.token)
+    require(attempt.runner == change.writer, f"{attempt} was started by {change.writer}")
+    require(was is None or was.status not in FINAL, f"{attempt} starts a task that had ended")
+
+
+def _check_end(change: Change, attempt: AttemptRow, body: Body | None) -> None:
+    task = change.after.tasks[attempt.task_number]
+    if attempt.outcome == "RunnerLost":
+        return
+    if attempt.outcome == "Cancelled":
+        require(change.after.execution.stopping is not None, f"{attempt}: nobody wanted that")
+        return
+    if attempt.error_type == "TaskTimeout":
+        limit = change.topology.tasks[attempt.task_number].timeout_ms
+        require(limit is not None, f"{attempt} has no limit")
+        return
+    require(body is not None and body.is_reported, f"{attempt} ended, but its body did not")
+    assert body is not None
+    kind = _OUTCOMES.get(str(attempt.outcome))
+    require(
+        kind is not None and isinstance(body.result, kind), f"{attempt} is not what it reported"
+    )
+    if isinstance(body.result, Changes):
+        require(task.status == "Completed", f"{attempt} succeeded, but its task is {task.status}")
+        require(task.changes == body.result.to_json(), f"{attempt} stored another output")
+    else:
+        require(attempt.error_message == body.result.message, f"{attempt} stored another failure")
+
+
+def _check_numbers(after: Snapshot) -> None:
+    """Attempts are counted without gaps; only the last one runs, exactly while its task does."""
+    numbers: dict[int, list[AttemptRow]] = {}
+    for attempt in after.attempts:
+        numbers.setdefault(attempt.task_number, []).append(attempt)
+    for task in after.tasks:
+        attempts = numbers.get(task.number, [])
+        found = [attempt.number for attempt in attempts]
+        require(found == list(range(1, task.attempt + 1)), f"{task.task} has attempts {found}")
+        running = [attempt.number for attempt in attempts if attempt.outcome is None]
+        expected = [task.attempt] if task.status == "Running" else []
+        require(running == expected, f"{task.task} is {task.status}, attempts {running} run")
+
+
+def _check_final(change: Change, fresh: Sequence[EventRow]) -> None:
+    after = change.after
+    is_over = all(task.status in FINAL for task in after.tasks)
+    status = after.execution.status
+    require((status in FINAL) == is_over, f"{after.execution.id} is {status}, its tasks disagree")
+    ends = [event.kind for event in fresh if event.kind.removeprefix("execution_").title() in FINAL]
+    expected = [f"execution_{status.lower()}"] if status in FINAL else []
+    require([kind for kind in ends if kind.startswith("execution_")] == expected, "no final event")

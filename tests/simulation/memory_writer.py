@@ -1,0 +1,100 @@
+"""The real writer's batches, applied to tables in memory with the same compare-and-set."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from cloacina.store import rows
+from cloacina.store.batch import Batch
+from cloacina.store.writer import MissedError, RefusedError
+from simulation.memory_tables import Draft, Tables, insert
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, TaskRow
+
+
+class SimulatedLink:
+    """Only the transaction differs from a real one: the batches are the real writer's."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def close(self) -> None:
+        pass
+
+    def write(self, batch: Batch) -> None:
+        for execution_id, epoch in batch.fences.items():
+            found = self._tables.executions.get(execution_id)
+            if found is None or not is_fenced_in(found.execution, batch.owner, epoch):
+                raise MissedError
+        graphs = {str(digest): str(text) for digest, text in batch.rows["graphs"]}
+        drafts: dict[str, Draft] = {}
+        try:
+            self._insert_executions(drafts, batch, self._tables.graphs | graphs)
+            self._change_tasks(drafts, batch)
+            self._change_attempts(drafts, batch)
+            self._move_executions(drafts, batch)
+            self._insert_events(drafts, batch)
+        except ValueError as error:
+            raise RefusedError(error) from error
+        self._tables.install(drafts, graphs)
+
+    def _insert_executions(
+        self, drafts: dict[str, Draft], batch: Batch, graphs: Mapping[str, str]
+    ) -> None:
+        for new in cast("list[rows.NewExecution]", batch.rows["executions"]):
+            if new.id in self._tables.executions:
+                raise ValueError("UNIQUE constraint failed")
+            if new.graph_digest not in graphs:
+                raise ValueError("FOREIGN KEY constraint failed")
+            insert(drafts, new.id, Draft(ExecutionRow._make(new)))
+
+    def _change_tasks(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[rows.NewTask]", batch.rows["tasks"]):
+            tasks = self._tables.draft(drafts, new.execution_id).tasks
+            insert(tasks, new.number, TaskRow._make(new))
+        for move in cast("list[rows.TaskMove]", batch.rows["task_moves"]):
+            draft = self._tables.draft(drafts, move.execution_id)
+            task = draft.tasks.get(move.number)
+            if task is None or (task.status, task.attempt) != (move.was_status, move.was_attempt):
+                raise MissedError
+            columns = move[: len(rows.TaskColumns._fields)]
+            draft.tasks[move.number] = TaskRow._make((*task[:3], *columns))
+
+    def _change_attempts(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for start in cast("list[rows.NewAttempt]", batch.rows["attempts"]):
+            draft = self._tables.draft(drafts, start.execution_id)
+            if start.task_number not in draft.tasks:
+                raise ValueError("FOREIGN KEY constraint failed")
+            attempt = AttemptRow(*start, None, None, None, None, None)
+            insert(draft.attempts, (start.task_number, start.number), attempt)
+        for close in cast("list[rows.AttemptClose]", batch.rows["attempt_closes"]):
+            draft = self._tables.draft(drafts, close.execution_id)
+            key = close.task_number, close.number
+            found = draft.attempts.get(key)
+            if found is None or found.token != close.token or found.outcome is not None:
+                raise MissedError
+            draft.attempts[key] = AttemptRow(*found[:6], *close[:5])
+
+    def _move_executions(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for move in cast("list[rows.ExecutionMove]", batch.rows["execution_moves"]):
+            draft = self._tables.draft(drafts, move.id)
+            row = draft.execution
+            if row.status != move.was_status or not is_fenced_in(row, move.owner, move.epoch):
+                raise MissedError
+            draft.execution = row._replace(
+                status=move.to_status,
+                stopping=move.stopping,
+                error_task=move.error_task,
+                error_type=move.error_type,
+                error_message=move.error_message,
+                finished_at=move.finished_at,
+                event_count=move.event_count,
+            )
+
+    def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[rows.NewEvent]", batch.rows["events"]):
+            events = self._tables.draft(drafts, new.execution_id).events
+            insert(events, new.seq, EventRow._make(new))
+
+
+def is_fenced_in(row: ExecutionRow, owner: str, epoch: int) -> bool:
+    """Whether a write of ``owner`` in ``epoch`` may take effect."""
+    return (row.owner, row.epoch) == (owner, epoch)

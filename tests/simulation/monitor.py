@@ -1,0 +1,196 @@
+"""Watches a simulation: looks at the database after every transaction and at runners after turns."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloacina.model.topology import Topology
+from cloacina.planner.planner import Planner
+from cloacina_sdk.context import Context
+from cloacina_sdk.spec import WorkflowSpec
+from simulation import invariants, oracle
+from simulation.bodies import Body
+from simulation.invariants import require
+from simulation.log import Difference, Log
+from simulation.shared import Shared
+from simulation.snapshot import FINAL, Snapshot
+
+Waiting = dict[tuple[str, int], tuple[int, str]]
+"""Ready tasks of a runner: (execution, task) -> its place, lower first."""
+
+
+class Watched(Protocol):
+    """What the monitor asks of a simulated runner."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def planner(self) -> Planner: ...
+    @property
+    def is_stopping(self) -> bool: ...
+    @property
+    def turn_began_us(self) -> int: ...
+    @property
+    def has_mail(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The delay between a failed attempt and the next, within one ownership."""
+
+    epoch: int
+    earliest_us: int
+    latest_us: int
+
+
+class Monitor:
+    """Keeps the last snapshot of every execution and judges every change to it."""
+
+    def __init__(self, database: Shared, log: Log, workflows: Iterable[WorkflowSpec]) -> None:
+        self._database = database
+        self._log = log
+        self._topologies = {workflow.name: Topology.of(workflow) for workflow in workflows}
+        self._tokens: set[str] = set()
+        self._pauses: dict[tuple[str, int], Pause] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self.bodies: dict[str, Body] = {}
+        self.last_end_us = 0
+
+    def observe(self, at_us: int, writer: Watched, epochs: Mapping[str, int] | None) -> None:
+        """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim."""
+        for execution_id, after in sorted(self._database.snapshots().items()):
+            before = self.snapshots.get(execution_id)
+            if before is after or before == after:
+                continue
+            self._log.add(at_us, writer.id, Difference(before, after))
+            topology = self._topologies[after.execution.workflow]
+            if epochs is not None:
+                require(execution_id in epochs, f"{execution_id} was changed by the way")
+            epoch = None if epochs is None else epochs[execution_id]
+            change = invariants.Change(
+                before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
+            )
+            invariants.check(change, self.bodies, self._tokens)
+            self._check_pauses(at_us, writer, change)
+            self.snapshots[execution_id] = after
+            if after.execution.status in FINAL:
+                self.last_end_us = at_us
+                self._judge(after, topology)
+
+    def body_starts(self, token: str, body: Body) -> None:
+        """Judge the start of a body by what is committed at this moment."""
+        require(token not in self.bodies, f"the body of {token} started twice")
+        self.bodies[token] = body
+        snapshot = self.snapshots.get(body.execution_id)
+        require(snapshot is not None, f"{token} started before its execution was durable")
+        assert snapshot is not None
+        attempt = next((a for a in snapshot.attempts if a.token == token), None)
+        require(attempt is not None, f"{token} started before that was durable")
+        assert attempt is not None
+        was_fenced_off = snapshot.execution.owner != body.runner_id
+        fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
+        require(attempt.outcome in fitting, f"{token} started after it had ended")
+
+    def waiting(self, runner: Watched) -> Waiting:
+        """Return what is ready to start in the executions that ``runner`` owns."""
+        return {
+            (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
+            for name, snapshot in self.snapshots.items()
+            if snapshot.execution.owner == runner.id and snapshot.execution.status == "Running"
+            for task in snapshot.tasks
+            if task.status == "Ready" and task.sub_status is None
+        }
+
+    def turn_ended(self, runner: Watched, waiting_before: Waiting, begun: Iterable[str]) -> None:
+        """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
+        planner = runner.planner
+        self._check_slots(runner)
+        waiting = self.waiting(runner)
+        for name, snapshot in self.snapshots.items():
+            row = snapshot.execution
+            if row.owner == runner.id and row.status not in FINAL and not runner.is_stopping:
+                require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
+        if not runner.is_stopping:
+            self._check_not_late(runner, waiting)
+        passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
+        for token in begun:
+            row = self.snapshots[self.bodies[token].execution_id].execution
+            place = -row.priority, row.created_at
+            require(not any(p < place for p in passed_over), f"{token} jumped the queue")
+
+    def _check_slots(self, runner: Watched) -> None:
+        """A slot is held by the bodies that run, and by those whose end is on its way."""
+        slots = runner.planner._schedule._slots
+        require(slots.free >= 0, "more attempts than slots")
+        require(slots.free + len(slots._held) == runner.slots, "slots were lost or won")
+        own = {token: body for token, body in self.bodies.items() if body.runner_id == runner.id}
+        running = {token for token, body in own.items() if not body.is_reported}
+        require(running <= slots._held, "a slot came back before its body ended")
+        if not runner.has_mail:
+            require(slots._held <= running, f"slots are held by nothing: {slots._held - running}")
+
+    def _check_not_late(self, runner: Watched, waiting: Waiting) -> None:
+        if not runner.planner._schedule.free_slots:
+            return
+        require(not waiting, f"{list(waiting)} wait although slots of {runner.id} are free")
+        for (name, number), pause in self._pauses.items():
+            snapshot = self.snapshots[name]
+            row = snapshot.execution
+            if (row.owner, row.epoch) == (runner.id, pause.epoch):
+                is_due = pause.latest_us <= runner.turn_began_us
+                waits = snapshot.tasks[number].sub_status == "Retrying"
+                waits = waits and row.status == "Running"
+                require(not (is_due and waits), f"the retry of {name} task {number} is late")
+
+    def _check_pauses(self, at_us: int, writer: Watched, change: invariants.Change) -> None:
+        before = (
+            {(a.task_number, a.number): a for a in change.before.attempts} if change.before else {}
+        )
+        name, epoch = change.after.execution.id, change.after.execution.epoch
+        for attempt in change.after.attempts:
+            known = before.get((attempt.task_number, attempt.number))
+            key = name, attempt.task_number
+            if known is None:
+                pause = self._pauses.pop(key, None)
+                if pause is not None and pause.epoch == epoch:
+                    require(at_us >= pause.earliest_us, f"the retry of {key} is early")
+            if attempt.outcome == "Failed" and (known is None or known.outcome is None):
+                task = change.after.tasks[attempt.task_number]
+                policy = change.topology.tasks[attempt.task_number].retry
+                shortest = policy.delay_ms(task.failures, 0.0) * 1000
+                longest = policy.delay_ms(task.failures, 1.0) * 1000
+                if task.sub_status == "Retrying":
+                    self._pauses[key] = Pause(
+                        epoch, writer.turn_began_us + shortest, at_us + longest
+                    )
+
+    def _judge(self, snapshot: Snapshot, topology: Topology) -> None:
+        """Compare an execution that has ended with the oracle's verdict."""
+        endings: dict[str, list[oracle.Ending]] = {spec.id: [] for spec in topology.tasks}
+        for attempt in snapshot.attempts:
+            name = topology.tasks[attempt.task_number].id
+            if attempt.outcome == "RunnerLost":
+                endings[name].append(oracle.LOST)
+            elif attempt.outcome == "Cancelled":
+                endings[name].append(oracle.CANCELLED)
+            elif attempt.error_type == "TaskTimeout":
+                endings[name].append(oracle.TIMED_OUT)
+            else:
+                endings[name].append(self.bodies[attempt.token].result)
+        given = Context.from_json(snapshot.execution.input).texts()
+        cancelled = frozenset(row.task for row in snapshot.tasks if row.status == "Cancelled")
+        stop = oracle.Stop(snapshot.execution.stopping, cancelled)
+        verdict = oracle.judge(topology.workflow, endings, given, stop)
+        require(not verdict.problems, "; ".join(verdict.problems))
+        found = {row.task: row.status for row in snapshot.tasks}
+        require(found == verdict.statuses, f"found {found}, expected {verdict.statuses}")
+        row = snapshot.execution
+        expected = verdict.status, verdict.error_task
+        require((row.status, row.error_task) == expected, f"{row.id} must end as {expected}")
+        for attempt in snapshot.attempts:
+            if attempt.token in self.bodies:
+                texts = self.bodies[attempt.token].texts
+                name = topology.tasks[attempt.task_number].id
+                require(texts == verdict.seen[name], f"{name} saw {texts}: {verdict.seen[name]}")

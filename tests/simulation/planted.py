@@ -1,0 +1,284 @@
+"""Faults to plant in the engine or in the model of the database, each to be found by some seed."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from cloacina.kernel.kernel import Kernel
+from cloacina.model.states import TaskStatus
+from cloacina.planner import decide
+from cloacina.planner.effects import Effect, StartAttempt
+from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
+from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.planner import Planner
+from cloacina.planner.schedule import Schedule
+from cloacina.store.batch import Batch
+from cloacina.store.contract import Written
+from cloacina.store.writer import GroupWriter
+from simulation import memory, memory_writer
+from simulation.memory_writer import SimulatedLink
+from simulation.neighbours import SimulatedNeighbours
+from simulation.snapshot import ExecutionRow
+
+Patch = pytest.MonkeyPatch
+Executions = Mapping[str, ExecutionState]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault, and what the violation that it leads to says."""
+
+    plant: Callable[[Patch], None]
+    complaint: str
+
+
+def _no_fence(patch: Patch) -> None:
+    patch.setattr(memory_writer, "is_fenced_in", lambda *_: True)
+
+
+def _same_epoch(patch: Patch) -> None:
+    def claimed_row(row: ExecutionRow, owner: str) -> ExecutionRow:
+        return row._replace(owner=owner)
+
+    patch.setattr(memory, "claimed_row", claimed_row)
+
+
+def _forgotten_token(patch: Patch) -> None:
+    original = Planner._end_attempt
+
+    def end_attempt(self: Planner, event: AttemptEnded, now: Now) -> list[Effect]:
+        execution = self._executions.get(event.execution_id)
+        token = execution.tasks[event.task_number].token if execution else None
+        return original(self, replace(event, token=token or event.token), now)
+
+    patch.setattr(Planner, "_end_attempt", end_attempt)
+
+
+def _event_outside_transaction(patch: Patch) -> None:
+    original = SimulatedLink._insert_events
+
+    def insert_events(self: SimulatedLink, drafts: Any, batch: Batch) -> None:
+        if len(batch.rows["events"]) > 2:
+            batch.rows["events"].pop()  # to be written later, if ever
+        original(self, drafts, batch)
+
+    patch.setattr(SimulatedLink, "_insert_events", insert_events)
+
+
+def _effects_before_commit(patch: Patch) -> None:
+    original = Kernel._step
+
+    def step(self: Kernel, event: Event) -> list[Effect]:
+        effects = original(self, event)
+        starts = [effect for effect in effects if isinstance(effect, StartAttempt)]
+        self._carry_out(starts)
+        return [effect for effect in effects if effect not in starts]
+
+    patch.setattr(Kernel, "_step", step)
+
+
+def _answer_before_commit(patch: Patch) -> None:
+    original = Kernel._commit
+
+    def commit(self: Kernel, effects: Sequence[Effect]) -> Any:
+        while self._unanswered:
+            answer = self._unanswered.pop(0)
+            answer.future.set_result(answer.value)
+        return original(self, effects)
+
+    patch.setattr(Kernel, "_commit", commit)
+
+
+def _effects_by_name(patch: Patch) -> None:
+    original = Kernel._commit
+
+    def commit(self: Kernel, effects: Sequence[Effect]) -> Any:
+        gone, kept = original(self, effects)
+        known = set(map(id, kept))
+        left = [effect for effect in effects if id(effect) not in known]
+        return gone, [*kept, *(effect for effect in left if effect.execution.id not in gone)]
+
+    patch.setattr(Kernel, "_commit", commit)
+
+
+def _freed_slots_idle(patch: Patch) -> None:
+    def withdraw(self: Planner, tokens: Iterable[str], _now: Now) -> list[Effect]:
+        for token in tokens:
+            self._schedule.give_back(token)
+        return []
+
+    patch.setattr(Planner, "withdraw", withdraw)
+
+
+def _looks_once(patch: Patch) -> None:
+    patch.setattr(Kernel, "_look_later", lambda *_: None)
+
+
+def _completed_runs_again(patch: Patch) -> None:
+    original = decide.restore
+
+    def restore(execution: ExecutionState) -> list[TaskState]:
+        for task in execution.tasks:
+            if task.status is TaskStatus.COMPLETED:
+                task.status = TaskStatus.READY
+        return original(execution)
+
+    patch.setattr(decide, "restore", restore)
+
+
+def _output_forgotten(patch: Patch) -> None:
+    def restored_in_part(stored: StoredExecution) -> ExecutionState:
+        tasks = tuple(replace(task, changes=None) for task in stored.tasks)
+        return restored(replace(stored, tasks=tasks))
+
+    patch.setattr("cloacina.planner.planner.restored", restored_in_part)
+
+
+def _slots_leak(patch: Patch) -> None:
+    original = Planner.withdraw
+
+    def withdraw(self: Planner, _tokens: Iterable[str], now: Now) -> list[Effect]:
+        return original(self, (), now)
+
+    patch.setattr(Planner, "withdraw", withdraw)
+
+
+def _stale_places(patch: Patch) -> None:
+    patch.setattr(TaskState, "is_startable", lambda self, _utc_us: not self.status.is_final)
+
+
+def _starts_late(patch: Patch) -> None:
+    original = Schedule.start_next
+
+    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[StartAttempt]:
+        if self.free_slots > 1:  # keeps one in reserve
+            yield from original(self, executions, now)
+
+    patch.setattr(Schedule, "start_next", start_next)
+
+
+def _starts_early(patch: Patch) -> None:
+    original = decide._close
+
+    def close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+        decidable = original(execution, task, at_us)
+        dependents = execution.topology.dependents[task.number]
+        early = [execution.tasks[n] for n in dependents if execution.tasks[n].waiting_for == 1]
+        for dependent in early:
+            dependent.waiting_for = 0
+        return decidable + early
+
+    patch.setattr(decide, "_close", close)
+
+
+def _retries_at_once(patch: Patch) -> None:
+    original = Schedule.retry_after
+
+    def retry_after(
+        self: Schedule, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
+    ) -> None:
+        original(self, execution, task, 0, now)
+
+    patch.setattr(Schedule, "retry_after", retry_after)
+
+
+def _timers_lost(patch: Patch) -> None:
+    patch.setattr(Schedule, "retry_after", lambda *_: None)
+
+
+def _queue_jumped(patch: Patch) -> None:
+    original = Schedule.enqueue
+
+    def enqueue(self: Schedule, execution: ExecutionState, task: TaskState) -> None:
+        identity = execution.identity
+        execution.identity = replace(identity, priority=-identity.priority)
+        original(self, execution, task)
+        execution.identity = identity
+
+    patch.setattr(Schedule, "enqueue", enqueue)
+
+
+def _failure_unnoticed(patch: Patch) -> None:
+    patch.setattr(decide, "_is_unhandled", lambda *_: False)
+
+
+def _taint_forgotten(patch: Patch) -> None:
+    original = decide._skip
+
+    def skip(execution: Any, task: Any, reason: Any, _sub_status: Any, at_us: Any) -> None:
+        original(execution, task, reason, None, at_us)
+
+    patch.setattr(decide, "_skip", skip)
+
+
+def _loss_uncounted(patch: Patch) -> None:
+    patch.setattr(decide, "MAX_LOSSES", 1)
+
+
+def _half_written_batch(patch: Patch) -> None:
+    original = GroupWriter.commit
+
+    def commit(self: GroupWriter, executions: Sequence[ExecutionState]) -> Written:
+        written = original(self, executions)
+        return Written(postponed=list(executions)) if written.postponed else written
+
+    patch.setattr(GroupWriter, "commit", commit)
+
+
+def _wish_after_the_end(patch: Patch) -> None:
+    patch.setattr(ExecutionState, "can_be_stopped", property(lambda self: self.stopping is None))
+
+
+def _cancelled_decided(patch: Patch) -> None:
+    original = decide._close
+
+    def close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+        original(execution, task, at_us)
+        dependents = execution.topology.dependents[task.number]
+        return [execution.tasks[n] for n in dependents if not execution.tasks[n].waiting_for]
+
+    patch.setattr(decide, "_close", close)
+
+
+def _begins_when_over(patch: Patch) -> None:
+    patch.setattr(StartAttempt, "is_over", False)
+
+
+def _ends_untold(patch: Patch) -> None:
+    patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
+
+
+PLANTED = {
+    "a missing compare": Planted(_no_fence, "wrote what .* owns"),
+    "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
+    "a forgotten token": Planted(_forgotten_token, "ended, but its body did not"),
+    "an event outside the transaction": Planted(
+        _event_outside_transaction, "no event of|no final event"
+    ),
+    "effects before the commit": Planted(_effects_before_commit, "durable"),
+    "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
+    "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
+    "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "a look around that is not repeated": Planted(_looks_once, "never ended"),
+    "a completed task that runs again": Planted(
+        _completed_runs_again, "after its end|before its dep"
+    ),
+    "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
+    "slots that leak": Planted(_slots_leak, "held by nothing"),
+    "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
+    "a start that is late": Planted(_starts_late, "wait although slots"),
+    "a start that is early": Planted(_starts_early, "before its dependencies ended"),
+    "a retry without delay": Planted(_retries_at_once, "is early"),
+    "a retry that is lost": Planted(_timers_lost, "is late|never ended"),
+    "a queue without order": Planted(_queue_jumped, "jumped the queue"),
+    "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
+    "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
+    "a task given up too soon": Planted(_loss_uncounted, "found"),
+    "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
+    "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
+    "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
+    "an end that nobody is told of": Planted(_ends_untold, "was not told"),
+}

@@ -1,0 +1,238 @@
+"""What a seed stands for: graphs, how their bodies behave, submissions, runners and faults.
+
+Swarm testing: each seed enables a random choice of the kinds of fault, so that some runs have one
+kind in plenty and others none, which finds more than every kind at once in every run.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from cloacina.model.states import Wish
+from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.rules import (
+    Rule,
+    all_of,
+    always,
+    any_of,
+    context_value,
+    none_of,
+    parse_rule,
+    task_failed,
+    task_skipped,
+    task_success,
+)
+from cloacina_sdk.spec import TaskSpec, WorkflowSpec
+
+SECOND = 1_000_000
+FAULTS_END_US = 60 * SECOND
+"""From then on nothing goes wrong any more, and everything submitted must end."""
+
+
+class Nature(StrEnum):
+    """How the body of a task behaves."""
+
+    RELIABLE = "reliable"
+    FLAKY = "flaky"
+    BROKEN = "broken"
+    DEADLY = "deadly"
+    """It takes its runner's process with it more often than not, as long as faults strike."""
+
+
+class Mishap(StrEnum):
+    """What happens to a runner at a moment, rather than at a point of its program."""
+
+    KILL = "kill"
+    LOSE_LOCK = "lose lock"
+    CLOCK_JUMP = "clock jump"
+    JOIN = "join"
+    LEAVE = "leave"
+    LEARN = "learn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How probable each fault is at each point at which it can strike."""
+
+    death: float = 0.0
+    """The process dies: before or after a commit, or between two effects."""
+    stall: float = 0.0
+    """The process stands still for a while, perhaps until it is taken for dead."""
+    unavailable: float = 0.0
+    """A transaction fails, nothing is written, and the same may succeed later."""
+
+
+NO_FAULTS = Faults()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One submission."""
+
+    at_us: int
+    workflow: int
+    priority: int
+    go: int | None
+    """The value of the key ``go`` in the input."""
+    is_refused: bool
+    """The database refuses its rows (too large, say)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything that is drawn before a simulation begins."""
+
+    workflows: tuple[WorkflowSpec, ...]
+    natures: tuple[tuple[Nature, ...], ...]
+    """For each workflow, how each of its tasks behaves."""
+    orders: tuple[Order, ...]
+    wishes: tuple[tuple[int, Wish], ...]
+    """When something is asked of an execution."""
+    slots: tuple[int, ...]
+    """How many attempts each of the first runners may run at once."""
+    knowledge: float
+    """How probable it is that a runner knows a workflow."""
+    faults: Faults
+    mishaps: tuple[tuple[int, Mishap], ...]
+    restarts: float
+    """How probable it is that a runner that died is replaced soon."""
+
+
+def draw(dice: Random) -> Scenario:
+    """Draw a scenario."""
+    workflows = tuple(_workflow(dice, f"w{n}") for n in range(dice.choice((1, 1, 2, 3))))
+    natures = tuple(tuple(_nature(dice) for _ in workflow.tasks) for workflow in workflows)
+    return Scenario(
+        workflows=workflows,
+        natures=natures,
+        orders=_orders(dice, len(workflows)),
+        wishes=_wishes(dice),
+        slots=tuple(dice.choice((1, 1, 2, 3, 8)) for _ in range(dice.choice((1, 2, 2, 3)))),
+        knowledge=dice.choice((1.0, 1.0, 0.7)),
+        faults=Faults(
+            death=dice.choice((0.0, 0.003, 0.02)),
+            stall=dice.choice((0.0, 0.0, 0.01, 0.04)),
+            unavailable=dice.choice((0.0, 0.05, 0.3)),
+        ),
+        mishaps=_mishaps(dice),
+        restarts=dice.choice((0.0, 0.7, 1.0)),
+    )
+
+
+def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
+    burst_us = dice.randrange(30 * SECOND)
+    refused = dice.choice((0.0, 0.0, 0.0, 0.3))
+    return tuple(
+        Order(
+            at_us=dice.choice((0, burst_us, burst_us, dice.randrange(30 * SECOND))),
+            workflow=dice.randrange(workflows),
+            priority=dice.choice((0, 0, 0, 5, -1)),
+            go=dice.choice((None, 0, 1)),
+            is_refused=dice.random() < refused,
+        )
+        for _ in range(dice.randrange(1, 6))
+    )
+
+
+def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
+    enabled = dice.choice(((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), tuple(Wish)))
+    count = dice.randrange(6) if enabled else 0
+    moments = sorted(dice.randrange(40 * SECOND) for _ in range(count))
+    return tuple((moment, dice.choice(enabled)) for moment in moments)
+
+
+def _mishaps(dice: Random) -> tuple[tuple[int, Mishap], ...]:
+    enabled = [mishap for mishap in Mishap if dice.random() < 0.5]
+    if not enabled:
+        return ()
+    moments = [dice.randrange(FAULTS_END_US) for _ in range(dice.randrange(8))]
+    return tuple((moment, dice.choice(enabled)) for moment in sorted(moments))
+
+
+def _nature(dice: Random) -> Nature:
+    return dice.choices(list(Nature), (60, 30, 10, 1))[0]
+
+
+def _workflow(dice: Random, name: str) -> WorkflowSpec:
+    tasks: list[TaskSpec] = []
+    for number in range(dice.choice((1, 2, 3, 4, 5, 6, 8, 12))):
+        wanted = min(number, dice.choice((0, 1, 1, 1, 2, 3)))
+        dependencies = tuple(spec.id for spec in dice.sample(tasks, wanted))
+        ancestors = _ancestors(tasks, dependencies)
+        tasks.append(
+            TaskSpec(
+                id=f"t{number}",
+                dependencies=dependencies,
+                retry=_retry(dice),
+                trigger_rule=_rule(dice, ancestors) if dice.random() < 0.35 else None,
+                allow_failure=dice.random() < 0.2,
+                timeout_ms=dice.choice((None, None, None, 2_000)),
+            )
+        )
+    dice.shuffle(tasks)  # definition order is not execution order
+    workflow = WorkflowSpec(
+        name=name,
+        description="",
+        tags=(),
+        tasks=tuple(tasks),
+        timeout_ms=dice.choice((None, None, None, 15_000)),
+        fail_fast=dice.random() < 0.2,
+    )
+    workflow.validate()
+    return workflow
+
+
+def _ancestors(tasks: list[TaskSpec], dependencies: tuple[str, ...]) -> list[str]:
+    known = {spec.id: spec for spec in tasks}
+    found: dict[str, None] = {}
+    left = list(dependencies)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found[name] = None
+            left.extend(known[name].dependencies)
+    return sorted(found)
+
+
+def _retry(dice: Random) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=dice.choice((0, 1, 1, 2, 3, 4)),
+        initial_delay_ms=dice.choice((0, 1, 500, 5_000)),
+        max_delay_ms=20_000,
+        backoff=dice.choice(
+            (BackoffStrategy.fixed(), BackoffStrategy.linear(), BackoffStrategy.exponential())
+        ),
+        conditions=(
+            dice.choice(
+                (
+                    RetryCondition.all_errors(),
+                    RetryCondition.all_errors(),
+                    RetryCondition.transient_only(),
+                    RetryCondition.never(),
+                )
+            ),
+        ),
+        with_jitter=dice.random() < 0.5,
+    )
+
+
+def _rule(dice: Random, ancestors: list[str]) -> Rule:
+    """Draw a rule about ancestors: only how they ended is sure when the rule is asked."""
+    kind = dice.randrange(5)
+    if kind == 0 or not ancestors:
+        return dice.choice((always(), parse_rule(_condition(dice, ancestors))))
+    conditions = [_condition(dice, ancestors) for _ in range(dice.randrange(3))]
+    if kind == 1:
+        conditions.append(none_of(_condition(dice, ancestors)))
+    return dice.choice((all_of, any_of, any_of, none_of))(*conditions)
+
+
+def _condition(dice: Random, ancestors: list[str]) -> Rule:
+    if not ancestors or dice.random() < 0.2:
+        operator = dice.choice(("exists", "not_exists", "==", ">"))
+        return context_value("go", operator, *(() if "exists" in operator else (0,)))
+    name = dice.choice(ancestors)
+    if dice.random() < 0.2:
+        return context_value(f"from_{name}", dice.choice(("<", "!=")), 50)
+    return dice.choice((task_success, task_failed, task_failed, task_skipped))(name)

@@ -1,0 +1,98 @@
+"""What the database holds about one execution, row by row, as every implementation must show it."""
+
+from typing import NamedTuple
+
+
+class ExecutionRow(NamedTuple):
+    id: str
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    graph_digest: str
+    status: str
+    stopping: str | None
+    owner: str | None
+    epoch: int
+    priority: int
+    input: str
+    error_task: str | None
+    error_type: str | None
+    error_message: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    event_count: int
+
+
+class TaskRow(NamedTuple):
+    execution_id: str
+    number: int
+    task: str
+    status: str
+    sub_status: str | None
+    attempt: int
+    failures: int
+    losses: int
+    due_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    changes: str | None
+    reason: str | None
+    error_type: str | None
+    error_message: str | None
+
+
+class AttemptRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    number: int
+    token: str
+    runner: str
+    started_at: str
+    finished_at: str | None
+    outcome: str | None
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+
+
+class EventRow(NamedTuple):
+    execution_id: str
+    seq: int
+    task_number: int | None
+    kind: str
+    at: str
+    detail: str | None
+
+
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow
+
+
+class Snapshot(NamedTuple):
+    """Everything about one execution: tasks by number, attempts by task and number, events by seq."""
+
+    execution: ExecutionRow
+    tasks: tuple[TaskRow, ...]
+    attempts: tuple[AttemptRow, ...]
+    events: tuple[EventRow, ...]
+
+
+FINAL = frozenset({"Completed", "Failed", "Skipped", "Cancelled"})
+"""The statuses of tasks and executions that nothing leaves, written down once more on purpose."""
+
+
+def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
+    """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
+    known: set[tuple[object, ...]] = set()
+    if before is not None:
+        known = {before.execution, *before.tasks, *before.attempts, *before.events}
+    rows: list[Row] = [after.execution, *after.tasks, *after.attempts, *after.events]
+    return [_described(row) for row in rows if row not in known]
+
+
+def _described(row: Row) -> str:
+    kind = type(row).__name__.removesuffix("Row").lower()
+    fields = zip(row._fields, row, strict=True)
+    return f"{kind} " + " ".join(f"{name}={value}" for name, value in fields if value is not None)

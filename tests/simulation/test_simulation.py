@@ -1,0 +1,92 @@
+"""The engine under simulated faults: thousands of seeds, each checked after every transaction."""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloacina.planner.planner import Planner
+from simulation.simulate import SimulationFailedError, simulate, simulate_all
+from simulation.sqlite import RealDatabase
+
+SEEDS, CHUNK = 2_000, 100
+SEEDS_ON_SQLITE, CHUNK_ON_SQLITE = 100, 10
+PHENOMENA = (
+    "dies",
+    "stands still",
+    "loses its lock",
+    "has its lock again",
+    "is fenced off",
+    "cannot write",
+    "cannot look around",
+    "has its clock set",
+    "learns every workflow",
+    "refuses: RejectedWriteError",
+    "is told to stop",
+    "has left",
+    "strikes out",
+    "execution_claimed",
+    "outcome=RunnerLost",
+    "sub_status=Retrying",
+    "sub_status=UpstreamFailed",
+    "its trigger rule does not hold",
+    "error_type=Abandoned",
+)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    logging.disable()  # the engine reports every fault that it is given
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_no_seed_finds_a_violation(first: int) -> None:
+    simulate_all(range(first, first + CHUNK))
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS_ON_SQLITE, CHUNK_ON_SQLITE))
+def test_the_model_of_the_database_does_what_sqlite_does(first: int) -> None:
+    for seed in range(first, first + CHUNK_ON_SQLITE):
+        assert simulate(seed, RealDatabase).text() == simulate(seed).text(), f"seed {seed}"
+
+
+def test_one_seed_is_one_log_and_another_seed_another() -> None:
+    logs = [simulate(seed).text() for seed in range(50)]
+    assert logs == [simulate(seed).text() for seed in range(50)]
+    assert len(set(logs)) == 50
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_a_replay_prints_the_log_whatever_the_hashes_are(hash_seed: str) -> None:
+    replay = subprocess.run(
+        [sys.executable, "-m", "simulation", "9"],
+        env=os.environ | {"PYTHONPATH": "tests", "PYTHONHASHSEED": hash_seed},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        check=True,
+    )
+    printed = hashlib.sha256(replay.stdout).hexdigest()
+    assert printed == simulate(9).digest()
+
+
+def test_the_seeds_reach_what_they_are_meant_to_reach() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(300):
+        text = simulate(seed).text()
+        seen.update(phenomenon for phenomenon in PHENOMENA if phenomenon in text)
+    assert [phenomenon for phenomenon in PHENOMENA if not seen[phenomenon]] == []
+
+
+def test_a_failing_seed_says_how_to_replay_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Planner, "next_due_us", None)
+    with pytest.raises(SimulationFailedError, match=r"replay it with: .*simulation \d+") as failed:
+        simulate_all(range(100))
+    assert "joins with" in failed.value.log.text()
