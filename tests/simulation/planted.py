@@ -242,10 +242,6 @@ def _cancelled_decided(patch: Patch) -> None:
     patch.setattr(decide, "_close", close)
 
 
-def _begins_when_over(patch: Patch) -> None:
-    patch.setattr(StartAttempt, "is_over", False)
-
-
 def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
@@ -279,6 +275,5 @@ PLANTED = {
     "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
-    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }
