@@ -7,6 +7,7 @@ engine bring the database along, those of the authoring side come from ``cloacin
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cloacina.model.states import Answer
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import TaskResult, WorkflowResult
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Answer",
     "BackoffStrategy",
     "CloacinaError",
     "Context",
@@ -73,6 +75,7 @@ __all__ = [
 ]
 
 _ENGINE = {
+    "Answer": "cloacina.model.states",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ExecutionHandle": "cloacina.runner.handle",

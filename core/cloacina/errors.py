@@ -156,6 +156,16 @@ class OwnershipLostError(EngineError, RuntimeError):
         )
 
 
+class WishRefusedError(EngineError, ValueError):
+    """What was asked of an execution makes no sense for it."""
+
+    def __init__(self, execution_id: str, wish: str, problem: str) -> None:
+        self.execution_id = execution_id
+        self.wish = wish
+        self.problem = problem
+        super().__init__(f"execution {execution_id}: {wish} was refused: {problem}")
+
+
 class EvictedError(EngineError, RuntimeError):
     """The other runners hold this one for dead: its lease ran out, and they took what it had."""
 

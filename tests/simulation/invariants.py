@@ -34,6 +34,8 @@ class Change:
     writer: str
     epoch: int | None
     """The epoch in which a runner wrote; ``None`` for a claim or release."""
+    is_seized: bool = False
+    """It was changed by somebody who never was its owner, as it had none."""
 
 
 def require(claim: object, message: str) -> None:
@@ -94,6 +96,12 @@ def _check_claim(change: Change) -> None:
 
 def _check_right(change: Change) -> None:
     before, after = change.before, change.after.execution
+    if change.is_seized:
+        assert before is not None
+        require(before.execution.status not in FINAL, f"{after.id} changed after its end")
+        require(after.owner is None or after.status in FINAL, f"{after.id} was kept")
+        require(after.epoch > before.execution.epoch, "a change did not raise the epoch")
+        return
     require(after.owner == change.writer, f"{change.writer} wrote what {after.owner} owns")
     require(after.epoch == change.epoch, f"a write of epoch {change.epoch} in {after.epoch}")
     if before is not None:

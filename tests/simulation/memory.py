@@ -4,18 +4,27 @@ That the model is not a convenient fiction is shown by running the same seeds ag
 logs, which hold every row, must be equal byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from cloacina.model.states import Wish
-from cloacina.planner.events import Identity, StoredExecution, StoredTask
-from cloacina.store.commands import Command
+from cloacina.model.states import Answer
+from cloacina.planner import direct
+from cloacina.planner.events import (
+    Identity,
+    Now,
+    Requested,
+    StoredExecution,
+    StoredTask,
+    Verdict,
+)
+from cloacina.store.batch import Batch
+from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
 from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
-from simulation.memory_tables import Tables
+from simulation.memory_tables import CommandRow, Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.shared import Accepts
 from simulation.snapshot import FINAL, ExecutionRow, Snapshot, TaskRow
@@ -27,7 +36,6 @@ class SimulatedDatabase:
     def __init__(self) -> None:
         self._tables = Tables()
         self._runners: list[str] = []
-        self._commands: list[Command] = []
 
     def link(self) -> Link:
         return SimulatedLink(self._tables)
@@ -48,7 +56,10 @@ class SimulatedDatabase:
     def unowned(self) -> list[Unowned]:
         free = [row for row in self._unfinished() if row.owner not in self._runners]
         graphs = self._tables.graphs
-        return [Unowned(_identity(row), parse_graph(graphs[row.graph_digest])) for row in free]
+        return [
+            Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.stopping is not None)
+            for row in free
+        ]
 
     def take_over(
         self, runner_id: str, dead: Iterable[str], accepts: Accepts
@@ -80,21 +91,48 @@ class SimulatedDatabase:
             tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
         )
 
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
-        self._commands.append(Command(id=command_id, execution_id=execution_id, wish=wish))
-        self._commands.sort(key=lambda command: command.id)
+    def leave_command(self, command: Requested) -> None:
+        self._tables.commands[command.command_id or ""] = CommandRow(command)
 
-    def open_commands(self) -> list[Command]:
-        return list(self._commands)
+    def open_commands(self, runner_id: str) -> list[Requested]:
+        return [
+            command.asked
+            for _, command in sorted(self._tables.commands.items())
+            if command.verdict is None
+            and self._is_to_be_seen(command.asked.execution_id, runner_id)
+        ]
 
-    def close_commands(self, command_ids: Sequence[str]) -> None:
-        self._commands = [command for command in self._commands if command.id not in command_ids]
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        found = {each: self._tables.commands[each].verdict for each in command_ids}
+        return {each: verdict for each, verdict in found.items() if verdict is not None}
+
+    def settle(self, request: Requested, runner_id: str, now: Now, *, is_new: bool) -> Settled:
+        row = self._tables.executions[request.execution_id].execution
+        if row.status in FINAL:
+            self._tables.answer(request.command_id or "", Verdict(Answer.ENDED))
+            return Settled(Verdict(Answer.ENDED))
+        if row.owner in self._runners:
+            if is_new:
+                self.leave_command(request)
+            return Settled(None)
+        self._replace(claimed_row(row, runner_id))
+        granted = direct.grant(self.load(row.id), request, now)
+        self.link().write(Batch.of([granted.execution], runner_id, ()))
+        row = self._tables.executions[row.id].execution
+        if row.status not in FINAL:
+            self._replace(row._replace(owner=None))
+            return Settled(granted.verdict)
+        return Settled(granted.verdict, granted.execution)
 
     def snapshots(self) -> dict[str, Snapshot]:
         return self._tables.executions
 
     def close(self) -> None:
         pass
+
+    def _is_to_be_seen(self, execution_id: str, runner_id: str) -> bool:
+        row = self._tables.executions[execution_id].execution
+        return row.owner == runner_id or row.owner not in self._runners or row.status in FINAL
 
     def _unfinished(self) -> list[ExecutionRow]:
         executions = self._tables.executions

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from cloacina.planner.events import Requested, Verdict
 from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
 
 _Key = TypeVar("_Key")
@@ -37,10 +38,19 @@ class Draft:
         )
 
 
+@dataclass(slots=True)
+class CommandRow:
+    """A command, and what was answered first."""
+
+    asked: Requested
+    verdict: Verdict | None = None
+
+
 class Tables:
     """What is committed. A transaction's drafts are installed together or dropped together."""
 
     def __init__(self) -> None:
+        self.commands: dict[str, CommandRow] = {}
         self.graphs: dict[str, str] = {}
         self.executions: dict[str, Snapshot] = {}
 
@@ -53,6 +63,12 @@ class Tables:
                 raise ValueError("FOREIGN KEY constraint failed")
             known = drafts[execution_id] = Draft.of(stored)
         return known
+
+    def answer(self, command_id: str, verdict: Verdict) -> None:
+        """Answer a command, unless it is answered, or there is none."""
+        command = self.commands.get(command_id)
+        if command is not None and command.verdict is None:
+            command.verdict = verdict
 
     def install(self, drafts: Mapping[str, Draft], graphs: Mapping[str, str]) -> None:
         """Commit."""

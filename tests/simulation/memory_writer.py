@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import cast
 
+from cloacina.model.states import Answer
+from cloacina.planner.events import Verdict
 from cloacina.store import rows
 from cloacina.store.batch import Batch
 from cloacina.store.writer import MissedError, RefusedError
@@ -35,6 +37,8 @@ class SimulatedLink:
         except ValueError as error:
             raise RefusedError(error) from error
         self._tables.install(drafts, graphs)
+        for reply in cast("list[rows.CommandReply]", batch.rows["replies"]):
+            self._tables.answer(reply.id, Verdict(Answer(reply.answer), reply.detail or ""))
 
     def _insert_executions(
         self, drafts: dict[str, Draft], batch: Batch, graphs: Mapping[str, str]
@@ -85,8 +89,10 @@ class SimulatedLink:
                 error_task=move.error_task,
                 error_type=move.error_type,
                 error_message=move.error_message,
+                started_at=move.started_at,
                 finished_at=move.finished_at,
                 event_count=move.event_count,
+                priority=move.priority,
             )
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:

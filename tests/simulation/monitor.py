@@ -58,8 +58,18 @@ class Monitor:
         self.bodies: dict[str, Body] = {}
         self.last_end_us = 0
 
-    def observe(self, at_us: int, writer: Watched, epochs: Mapping[str, int] | None) -> None:
-        """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim."""
+    def observe(
+        self,
+        at_us: int,
+        writer: Watched,
+        epochs: Mapping[str, int] | None,
+        *,
+        seized: str | None = None,
+    ) -> None:
+        """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim.
+
+        ``seized`` is the execution that was changed though nobody owns it.
+        """
         for execution_id, after in sorted(self._database.snapshots().items()):
             before = self.snapshots.get(execution_id)
             if before is after or before == after:
@@ -69,8 +79,18 @@ class Monitor:
             if epochs is not None:
                 require(execution_id in epochs, f"{execution_id} was changed by the way")
             epoch = None if epochs is None else epochs[execution_id]
+            if seized is not None:
+                require(execution_id == seized, f"{execution_id} was changed by the way")
+                epoch = after.execution.epoch
+                owner = before.execution.owner if before else None
+                require(owner not in self._database.runner_ids(), f"{owner} was robbed")
             change = invariants.Change(
-                before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
+                before=before,
+                after=after,
+                topology=topology,
+                writer=writer.id,
+                epoch=epoch,
+                is_seized=seized is not None,
             )
             invariants.check(change, self.bodies, self._tokens)
             self._check_pauses(at_us, writer, change)
@@ -114,10 +134,15 @@ class Monitor:
                 require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
-        passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
+        # priorities may have changed within the turn, before or after the start
+        passed_over = [
+            max(waiting_before[key], waiting[key]) for key in waiting_before.keys() & waiting.keys()
+        ]
         for token in begun:
-            row = self.snapshots[self.bodies[token].execution_id].execution
+            body = self.bodies[token]
+            row = self.snapshots[body.execution_id].execution
             place = -row.priority, row.created_at
+            place = min(place, waiting_before.get((body.execution_id, body.task_number), place))
             require(not any(p < place for p in passed_over), f"{token} jumped the queue")
 
     def _check_slots(self, runner: Watched) -> None:

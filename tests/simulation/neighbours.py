@@ -4,13 +4,13 @@ In place of OS locks and bells the world knows who holds its lock, and a bell ri
 delay. A runner that lost its lock while it lives registers again before it claims anything.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
-from cloacina.planner.events import StoredExecution
-from cloacina.store.commands import Command
+from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
 from simulation.snapshot import FINAL
 
@@ -50,17 +50,34 @@ class SimulatedNeighbours:
         stored = self._runner.world.database.load(execution_id)
         return stored if stored.status in FINAL else None
 
-    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
-        self._read("look for commands")
-        found = self._runner.world.database.open_commands()
-        return [command for command in found if is_ours(command.execution_id)]
-
-    def answer(self, command_ids: Sequence[str]) -> None:
+    def settle(self, request: Requested, now: Now, *, is_new: bool) -> Settled:
         runner, world = self._runner, self._runner.world
-        runner.point("before it answers commands")
-        self._read("answer commands")
-        world.database.close_commands(command_ids)
-        runner.log(f"has obeyed {list(command_ids)}")
+        runner.point("before it settles a wish")
+        self._read("settle a wish")
+        settled = world.database.settle(request, runner.id, now, is_new=is_new)
+        what = f"{request.wish} {request.execution_id} ({request.command_id})"
+        if settled.verdict is None:
+            runner.log(f"leaves {what} to its owner")
+        else:
+            runner.log(f"settles {what}: {settled.verdict.answer}")
+        world.monitor.observe(world.now_us, runner, None, seized=request.execution_id)
+        if settled.verdict is not None or is_new:
+            world.ring(runner)
+        runner.point("after it settled a wish")
+        return settled
+
+    def commands(self) -> Sequence[Requested]:
+        self._read("look for commands")
+        return self._runner.world.database.open_commands(self._runner.id)
+
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        self._read("look for answers")
+        return self._runner.world.database.answers(command_ids)
+
+    def tell_of_answers(self) -> None:
+        self._runner.point("before it tells of answers")
+        self._runner.log("has obeyed")
+        self._runner.world.ring(self._runner)
 
     def ask_for_ends(self) -> None:
         self._runner.world.ask_for_ends(self._runner)
@@ -90,4 +107,4 @@ class SimulatedNeighbours:
         runner.log("has its lock again")
 
     def _accepts(self, found: Unowned) -> bool:
-        return found.identity.workflow in self._runner.known
+        return found.is_stopping or found.identity.workflow in self._runner.known

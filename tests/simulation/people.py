@@ -5,9 +5,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cloacina.errors import EngineError
-from cloacina.model.states import Wish
+from cloacina.model.states import Answer, Wish
 from cloacina.model.topology import Topology
-from cloacina.planner.events import Identity, Submitted
+from cloacina.planner.events import Identity, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
 from simulation.invariants import require
 from simulation.log import ViolationError
@@ -26,6 +26,7 @@ class People:
         self._world = world
         self._acknowledged: list[str] = []
         self._answers: list[tuple[str, SimulatedRunner, Future[ExecutionState]]] = []
+        self._asked: list[tuple[SimulatedRunner, Requested, Future[Verdict]]] = []
         self._resumed = 0
 
     def submit(self, execution_id: str, topology: Topology, order: Order) -> None:
@@ -55,15 +56,23 @@ class People:
         submission.accepted.add_done_callback(partial(self._acknowledge, execution_id))
 
     def ask(self, command_id: str, wish: Wish) -> None:
-        """Ask a runner for something; if the execution is not its own, leave a command."""
+        """Ask a runner for something, whoever has the execution."""
         world = self._world
         runners, known = world.open_runners(), sorted(world.monitor.snapshots)
         if runners and known:
-            runner, execution_id = world.dice.choice(runners), world.dice.choice(known)
+            snapshots = world.monitor.snapshots
+            unfinished = [each for each in known if snapshots[each].execution.status not in FINAL]
+            orphans = [each for each in unfinished if snapshots[each].execution.owner is None]
+            among = world.dice.choice((known, unfinished or known, orphans or unfinished or known))
+            runner, execution_id = world.dice.choice(runners), world.dice.choice(among)
             runner.log(f"is asked to {wish.lower()} {execution_id}")
-            answered = runner.ask(execution_id, wish)
-            leave = partial(self._leave_command, command_id, execution_id, wish)
-            answered.add_done_callback(leave)
+            argument = None
+            if wish is Wish.SET_PRIORITY:
+                argument = str(world.dice.choice((-3, 0, 7)))
+            wanted = Requested(
+                execution_id=execution_id, wish=wish, argument=argument, command_id=command_id
+            )
+            self._asked.append((runner, wanted, runner.ask(wanted)))
 
     def resume_all(self, rounds: int) -> None:
         """Resume what is paused, again and again: a command to pause may still be on its way."""
@@ -72,7 +81,9 @@ class People:
         for row in rows:
             if row.status == "Paused":
                 self._resumed += 1
-                world.database.leave_command(f"d{self._resumed}", row.id, Wish.RESUME)
+                world.database.leave_command(
+                    Requested(execution_id=row.id, wish=Wish.RESUME, command_id=f"d{self._resumed}")
+                )
                 world.ring(None)
         if rounds and any(row.status not in FINAL for row in rows):
             world.after(30 * SECOND, partial(self.resume_all, rounds - 1))
@@ -86,6 +97,8 @@ class People:
             is_unaware = runner.was_struck_out and runner.planner.owns(execution_id)
             if runner.is_alive and not is_unaware:
                 self._check_answer(execution_id, answer)
+        for runner, wanted, answered in self._asked:
+            self._check_verdict(runner, wanted, answered)
 
     def _acknowledge(self, execution_id: str, accepted: Future[None]) -> None:
         world = self._world
@@ -101,14 +114,21 @@ class People:
             runner = self._world.dice.choice(runners)
             self._answers.append((execution_id, runner, runner.wait_for(execution_id)))
 
-    def _leave_command(
-        self, command_id: str, execution_id: str, wish: Wish, answer: Future[bool]
+    def _check_verdict(
+        self, runner: "SimulatedRunner", wanted: Requested, answered: Future[Verdict]
     ) -> None:
-        world = self._world
-        if answer.exception() is None and not answer.result():
-            world.log.add(world.now_us, "world", f"leaves {command_id}: {wish} {execution_id}")
-            world.database.leave_command(command_id, execution_id, wish)
-            world.ring(None)
+        if not answered.done():
+            require(not runner.is_alive, f"who asked for {wanted} was not told")
+            return
+        error = answered.exception()
+        if error is not None:
+            require(isinstance(error, EngineError), f"{wanted} answers {error!r}")
+            return
+        row = self._world.monitor.snapshots[wanted.execution_id].execution
+        is_cancelled = wanted.wish == Wish.CANCEL and answered.result().answer is Answer.GRANTED
+        require(
+            not is_cancelled or row.stopping == "Cancel", f"{row.id} was not cancelled as granted"
+        )
 
     def _check_answer(self, execution_id: str, answer: Future[ExecutionState]) -> None:
         require(answer.done(), f"who waits for {execution_id} was not told")

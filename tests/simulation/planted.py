@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from heapq import heapify
 from typing import Any
 
 import pytest
@@ -18,10 +19,12 @@ from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
+from cloacina.planner.slots import Place, Slots
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
 from simulation import memory, memory_writer
+from simulation.memory_tables import Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.neighbours import SimulatedNeighbours
 from simulation.snapshot import ExecutionRow
@@ -189,15 +192,15 @@ def _timers_lost(patch: Patch) -> None:
 
 
 def _queue_jumped(patch: Patch) -> None:
-    original = Schedule.enqueue
+    def next_in_turn(self: Slots) -> Place | None:
+        if not self.free or not self._queue:
+            return None
+        last = max(self._queue)
+        self._queue.remove(last)
+        heapify(self._queue)
+        return last
 
-    def enqueue(self: Schedule, execution: ExecutionState, task: TaskState) -> None:
-        identity = execution.identity
-        execution.identity = replace(identity, priority=-identity.priority)
-        original(self, execution, task)
-        execution.identity = identity
-
-    patch.setattr(Schedule, "enqueue", enqueue)
+    patch.setattr(Slots, "next_in_turn", next_in_turn)
 
 
 def _failure_unnoticed(patch: Patch) -> None:
@@ -246,6 +249,29 @@ def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
 
+def _robbed(patch: Patch) -> None:
+    original = memory.SimulatedDatabase.settle
+
+    def settle(self: memory.SimulatedDatabase, *args: Any, **more: Any) -> Any:
+        runners, self._runners = self._runners, []
+        try:
+            return original(self, *args, **more)
+        finally:
+            self._runners = runners
+
+    patch.setattr(memory.SimulatedDatabase, "settle", settle)
+
+
+def _replies_lost(patch: Patch) -> None:
+    def answer(_self: Any, _command_id: str, _verdict: Any) -> None: ...
+
+    patch.setattr(Tables, "answer", answer)
+
+
+def _stale_answers(patch: Patch) -> None:
+    patch.setattr(Waiters, "refuse_answers", lambda *_: None)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -275,5 +301,8 @@ PLANTED = {
     "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "an owner that is passed over": Planted(_robbed, "was robbed"),
+    "an answer of an earlier ownership": Planted(_stale_answers, "as granted"),
+    "an answer that is not written": Planted(_replies_lost, "was not told|in circles"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }

@@ -13,9 +13,8 @@ from cloacina.errors import EngineError, RunnerClosedError, StoreUnavailableErro
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.requests import Ask, Await, Request, Submission
-from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.events import AttemptEnded, Now, Submitted
+from cloacina.planner.events import AttemptEnded, Now, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
@@ -106,9 +105,9 @@ class SimulatedRunner:
         self.send(request)
         return request.ended
 
-    def ask(self, execution_id: str, wish: Wish) -> Future[bool]:
-        """Ask that an execution be cancelled, paused or resumed."""
-        request = Ask(execution_id, wish)
+    def ask(self, wanted: Requested) -> Future[Verdict]:
+        """Ask something of an execution."""
+        request = Ask(wanted)
         self.send(request)
         return request.answered
 

@@ -136,8 +136,10 @@ def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
 
 
 def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
-    enabled = dice.choice(((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), tuple(Wish)))
-    count = dice.randrange(6) if enabled else 0
+    enabled = dice.choice(
+        ((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), tuple(Wish), tuple(Wish))
+    )
+    count = dice.randrange(8) if enabled else 0
     moments = sorted(dice.randrange(40 * SECOND) for _ in range(count))
     return tuple((moment, dice.choice(enabled)) for moment in moments)
 

@@ -1,12 +1,11 @@
 """What simulated runners share: a database, and the writer through which faults reach it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, cast
 
-from cloacina.model.states import Wish
-from cloacina.planner.events import StoredExecution
+from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.store.batch import Batch
-from cloacina.store.commands import Command
+from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
 from cloacina.store.rows import NewExecution
 from cloacina.store.writer import Link, MissedError
@@ -46,15 +45,20 @@ class Shared(Protocol):
         """Return an execution as a claim hands it to the planner."""
         ...
 
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+    def leave_command(self, command: Requested, /) -> None:
         """Put a command in the inbox."""
 
-    def open_commands(self) -> list[Command]:
-        """Return the commands that are not answered, by id."""
+    def open_commands(self, runner_id: str) -> list[Requested]:
+        """Return the open commands that a runner may obey or settle, by id."""
         ...
 
-    def close_commands(self, command_ids: Sequence[str]) -> None:
-        """Answer commands."""
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        """Return the answers that there are."""
+        ...
+
+    def settle(self, request: Requested, runner_id: str, now: Now, *, is_new: bool) -> Settled:
+        """Do what is asked of an execution that no runner owns, or leave it in the inbox."""
+        ...
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the committed rows of every execution; unchanged ones may be the same objects."""

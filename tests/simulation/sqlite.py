@@ -1,12 +1,11 @@
 """The same operations on the real SQLite store, to compare the model with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from cloacina.model.states import Wish
-from cloacina.planner.events import StoredExecution
-from cloacina.store import commands, ownership, reader
+from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.store import commands, direct, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
 from cloacina.store.url import SqliteLocation
@@ -55,17 +54,23 @@ class RealDatabase:
         with self._database.engine.connect() as connection:
             return reader.load(connection, execution_id)
 
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+    def leave_command(self, command: Requested) -> None:
         with self._database.write() as connection:
-            commands.leave(connection, command_id, execution_id, wish, 0)
+            commands.leave(connection, command, 0)
 
-    def open_commands(self) -> list[commands.Command]:
+    def open_commands(self, runner_id: str) -> list[Requested]:
         with self._database.engine.connect() as connection:
-            return commands.open_commands(connection)
+            return commands.open_commands(connection, runner_id)
 
-    def close_commands(self, command_ids: Sequence[str]) -> None:
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        with self._database.engine.connect() as connection:
+            return commands.answers(connection, command_ids)
+
+    def settle(
+        self, request: Requested, runner_id: str, now: Now, *, is_new: bool
+    ) -> direct.Settled:
         with self._database.write() as connection:
-            commands.close(connection, command_ids, 0)
+            return direct.settle(connection, request, runner_id, now, is_new=is_new)
 
     def snapshots(self) -> dict[str, Snapshot]:
         tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]

@@ -37,6 +37,9 @@ PHENOMENA = (
     "sub_status=UpstreamFailed",
     "its trigger rule does not hold",
     "error_type=Abandoned",
+    "for a moment, to",
+    "execution_priority_changed",
+    "has obeyed",
 )
 
 

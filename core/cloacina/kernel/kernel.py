@@ -9,12 +9,14 @@ import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from cloacina.errors import (
     EngineError,
     EngineThreadError,
     EvictedError,
     KernelFailedError,
+    OwnershipLostError,
     RunnerClosedError,
 )
 from cloacina.kernel.clock import Clock
@@ -23,7 +25,7 @@ from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
-from cloacina.kernel.waiters import Waiters, refuse
+from cloacina.kernel.waiters import Waiters, refuse, tell
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
     AttemptSettled,
@@ -32,10 +34,12 @@ from cloacina.planner.effects import (
     StartAttempt,
     StopAttempt,
 )
-from cloacina.planner.events import AttemptEnded, Claimed, Event, Requested, TimePassed
+from cloacina.planner.events import AttemptEnded, Claimed, Event, TimePassed
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
+from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
+from cloacina.store.direct import Settled
 
 _LOG = logging.getLogger("cloacina")
 
@@ -66,6 +70,8 @@ class Kernel:
         self._waiters = Waiters()
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._stop: Stop | None = None
+        self._has_obeyed = False
+        """Whether commands are answered in this turn."""
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -137,7 +143,6 @@ class Kernel:
         committed = self._committer.commit(effects)
         if committed.has_joined_again:
             self._inbox.put(LookAround())
-        self._lookout.close_commands()
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
             self.dispatcher.variables.pop(execution_id, None)
@@ -145,6 +150,10 @@ class Kernel:
         self._carry_out(committed.due)
         if any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
+        if self._has_obeyed:
+            self._has_obeyed = False
+            self._neighbours.tell_of_answers()
+            self._look_for_answers()  # some may be to commands of our own
 
     def _take(self, message: Request | Event) -> list[Effect]:
         match message:
@@ -173,10 +182,53 @@ class Kernel:
         return self._step(submission.event)
 
     def _grant(self, ask: Ask) -> list[Effect]:
-        """Do what is asked of an execution of ours; say so if it is not ours."""
-        is_ours = self._planner.owns(ask.execution_id)
-        self._waiters.answer_later(ask.execution_id, ask.answered, is_ours)
-        return self._step(Requested(execution_id=ask.execution_id, wish=ask.wish))
+        """Do what is asked of an execution of ours, or of nobody's, or leave it to its owner."""
+        wanted = ask.wanted
+        if self._planner.owns(wanted.execution_id):
+            # it never was in the inbox, where nobody would look for the answer
+            here = replace(wanted, command_id=None)
+            effects, verdict = self._planner.grant(here, self._clock.now())
+            self._waiters.answer_later(wanted.execution_id, ask.answered, verdict)
+            return effects
+        try:
+            settled = self._neighbours.settle(wanted, self._clock.now(), is_new=True)
+        except EngineError as error:
+            refuse([ask.answered], error)
+            return []
+        if settled.verdict is None:
+            self._waiters.expect_answer(wanted.command_id or "", ask.answered)
+            self._inbox.put(LookAround())  # its owner may be dead
+        else:
+            self._follow(settled)
+            tell([ask.answered], settled.verdict)
+        return []
+
+    def _obey(self) -> list[Effect]:
+        """Do what others left in the inbox for what is ours, or nobody's."""
+        effects: list[Effect] = []
+        is_any_done = False
+        commands = self._lookout.commands()
+        for command in commands:
+            if self._planner.owns(command.execution_id):
+                effects += self._step(command)
+                self._has_obeyed = is_any_done = True
+            else:
+                settled = self._lookout.settle(command)
+                self._follow(settled)
+                is_any_done |= settled.verdict is not None
+        if is_any_done and len(commands) == AT_ONCE:
+            self._inbox.put(LookAround())  # there may be more
+        return effects
+
+    def _follow(self, settled: Settled) -> None:
+        """Tell of an execution that nobody owned, if it has ended."""
+        if settled.ended is not None:
+            self._end(settled.ended)
+            self._neighbours.tell_of_ends()
+
+    def _look_for_answers(self) -> None:
+        for command_id, verdict in self._lookout.answers(self._waiters.open_commands).items():
+            self._waiters.tell_answer(command_id, verdict)
 
     def _look_around(self) -> list[Effect]:
         """Take over what is free, tell of what ended elsewhere, obey what others ask."""
@@ -184,12 +236,15 @@ class Kernel:
         if self._stop is None:
             try:
                 for stored in self._lookout.claim():
+                    execution_id = stored.identity.execution_id
+                    if self._planner.owns(execution_id):  # and lost it meanwhile
+                        self._waiters.refuse_answers(execution_id, OwnershipLostError(execution_id))
                     effects += self._step(Claimed(stored=stored))
             except EvictedError as error:
                 self._committer.note_eviction(error)
         self._look_for_ends(self._waiters.awaited)
-        for command in self._lookout.commands(self._planner.owns):
-            effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
+        effects += self._obey()
+        self._look_for_answers()
         self._lookout.has_looked()
         return effects
 

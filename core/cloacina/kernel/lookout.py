@@ -1,13 +1,18 @@
 """What a runner finds outside when it looks around, and when it looks again because it could not."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from cloacina.errors import EngineError, EvictedError, StoreUnavailableError
+from cloacina.errors import (
+    EngineError,
+    EvictedError,
+    ExecutionNotFoundError,
+    StoreUnavailableError,
+)
 from cloacina.kernel.clock import Clock
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.events import StoredExecution
-from cloacina.store.commands import Command
+from cloacina.planner.events import Requested, StoredExecution, Verdict
+from cloacina.store.direct import Settled
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
@@ -20,8 +25,6 @@ class Lookout:
         """Look through ``neighbours``."""
         self._neighbours = neighbours
         self._clock = clock
-        self._obeyed: list[str] = []
-        """Commands whose effect is to be committed in this turn."""
         self._next_us: int | None = None
         self._pause_s = _FIRST_PAUSE_S
 
@@ -58,25 +61,33 @@ class Lookout:
             _LOG.exception("could not look for executions to take over; the next change retries")
         return ()
 
-    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
-        """Return what others left in the inbox for executions of ours, to be obeyed now."""
+    def commands(self) -> Sequence[Requested]:
+        """Return what others left in the inbox for us to obey or to settle."""
         try:
-            found = self._neighbours.commands(is_ours)
+            return self._neighbours.commands()
         except StoreUnavailableError as error:
             self.look_later(error)
             return ()
-        self._obeyed += [command.id for command in found]
-        return found
 
-    def close_commands(self) -> None:
-        """Answer the commands whose effect is committed now."""
-        if not self._obeyed:
-            return
+    def settle(self, command: Requested) -> Settled:
+        """Do what a command asks of an execution that nobody owns; else leave it open."""
         try:
-            self._neighbours.answer(self._obeyed)
+            return self._neighbours.settle(command, self._clock.now(), is_new=False)
         except StoreUnavailableError as error:
-            self.look_later(error)  # they are found again then, and obeyed once more
-        self._obeyed.clear()
+            self.look_later(error)
+        except ExecutionNotFoundError:
+            _LOG.debug("execution %s was removed with its commands", command.execution_id)
+        return Settled(None)
+
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        """Return what other runners answered to commands of ours."""
+        if not command_ids:
+            return {}
+        try:
+            return self._neighbours.answers(command_ids)
+        except StoreUnavailableError as error:
+            self.look_later(error)
+            return {}
 
     def ends(
         self, execution_ids: Sequence[str]

@@ -4,8 +4,7 @@ import contextvars
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from cloacina.model.states import Wish
-from cloacina.planner.events import Submitted
+from cloacina.planner.events import Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
 
 
@@ -29,12 +28,12 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody wants an execution cancelled, paused or resumed."""
+    """Somebody wants something of an execution, whoever has it."""
 
-    execution_id: str
-    wish: Wish
-    answered: Future[bool] = field(default_factory=Future)
-    """Whether the execution is in flight here; its new state is durable then."""
+    wanted: Requested
+    """With an id for the command that it may become."""
+    answered: Future[Verdict] = field(default_factory=Future)
+    """What became of it; that is durable then."""
 
 
 @dataclass(frozen=True, slots=True)

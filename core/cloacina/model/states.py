@@ -62,6 +62,24 @@ class Wish(StrEnum):
     CANCEL = "Cancel"
     PAUSE = "Pause"
     RESUME = "Resume"
+    SET_PRIORITY = "SetPriority"
+    """Its argument is the new priority, in decimal digits."""
+
+
+class Answer(StrEnum):
+    """What became of a wish."""
+
+    GRANTED = "Granted"
+    UNCHANGED = "Unchanged"
+    """It stood so already."""
+    ENDING = "Ending"
+    """It is being stopped, so that there is nothing left to pause, resume or prefer."""
+    ENDED = "Ended"
+    """It had ended before."""
+    REFUSED = "Refused"
+    """The wish makes no sense; the detail of the answer says why."""
+    LEFT = "Left"
+    """It stands in the inbox of the runner that has the execution, and is not answered yet."""
 
 
 class AttemptOutcome(StrEnum):

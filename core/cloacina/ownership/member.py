@@ -3,13 +3,13 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from cloacina.errors import StoreUnavailableError
-from cloacina.model.states import ExecutionStatus, Wish
-from cloacina.planner.events import StoredExecution
-from cloacina.store import commands, ownership, reader
+from cloacina.model.states import Answer, ExecutionStatus
+from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.store import commands, direct, ownership, reader
 from cloacina.store.contract import Database
 
 _LOG = logging.getLogger("cloacina")
@@ -43,22 +43,38 @@ class Member(ABC):
             stored = reader.load(connection, execution_id)
         return stored if ExecutionStatus(stored.status).is_final else None
 
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
-        """Leave a wish for whoever owns an execution, or will, and wake the others."""
-        with self._store.write() as connection:
-            commands.leave(connection, command_id, execution_id, wish, at_us)
-        self._ring_all()
+    def settle(self, request: Requested, now: Now, *, is_new: bool) -> direct.Settled:
+        """Grant or leave what is asked of an execution that is not ours (see ``Neighbours``)."""
+        try:
+            with self._store.write() as connection:
+                settled = direct.settle(connection, request, self._runner_id, now, is_new=is_new)
+        except ValueError as error:  # damaged rows must not keep a command open for ever
+            _LOG.error("execution %s cannot be read: %s", request.execution_id, error)
+            problem = f"what is stored of the execution cannot be read: {error}"
+            settled = direct.Settled(Verdict(Answer.REFUSED, problem))
+            with self._store.write() as connection:
+                commands.close(
+                    connection,
+                    request.command_id or "",
+                    Verdict(Answer.REFUSED, problem),
+                    now.utc_us,
+                )
+        if settled.verdict is not None or is_new:
+            self._ring_all()
+        return settled
 
-    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[commands.Command]:
-        """Return the wishes that others left for executions of ours, oldest first."""
+    def commands(self) -> Sequence[Requested]:
+        """Return what others left in the inbox (see ``Neighbours``)."""
         with self._store.read() as connection:
-            found = commands.open_commands(connection)
-        return [command for command in found if is_ours(command.execution_id)]
+            return commands.open_commands(connection, self._runner_id)
 
-    def answer(self, command_ids: Sequence[str]) -> None:
-        """Close commands whose effect is committed, and wake those who wait for them."""
-        with self._store.write() as connection:
-            commands.close(connection, command_ids, self._clock_us())
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        """Return the answers to those of our commands that have one."""
+        with self._store.read() as connection:
+            return commands.answers(connection, command_ids)
+
+    def tell_of_answers(self) -> None:
+        """Wake the others: commands of theirs were answered."""
         self._ring_all()
 
     def leave(self) -> None:

@@ -1,11 +1,10 @@
 """What the kernel needs of the other runners on its database, whichever the database is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from cloacina.model.states import Wish
-from cloacina.planner.events import StoredExecution
-from cloacina.store.commands import Command
+from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
 
 Accepts = Callable[[Unowned], bool]
@@ -42,27 +41,35 @@ class Neighbours(Protocol):
         """
         ...
 
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
-        """Leave a wish for whoever owns an execution, or will, and wake the others.
+    def settle(self, request: Requested, now: Now, *, is_new: bool) -> Settled:
+        """Do or refuse at once what is asked of an execution that nobody owns, or that has ended.
+
+        What another runner owns is left to that one: a new request goes into its inbox.
 
         Raises:
+            ExecutionNotFoundError: if there is no such execution.
             StoreUnavailableError: if the same may succeed later.
         """
+        ...
 
-    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
-        """Return the wishes that others left for executions of ours, oldest first.
+    def commands(self) -> Sequence[Requested]:
+        """Return the oldest open commands for what is ours, what is nobody's, and what has ended.
 
         Raises:
             StoreUnavailableError: if the same may succeed later.
         """
         ...
 
-    def answer(self, command_ids: Sequence[str]) -> None:
-        """Close commands whose effect is committed, and wake those who wait for them.
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        """Return the answers to those commands that have one.
 
         Raises:
             StoreUnavailableError: if the same may succeed later.
         """
+        ...
+
+    def tell_of_answers(self) -> None:
+        """Wake the others: commands of theirs were answered."""
 
     def ask_for_ends(self) -> None:
         """Have the others ring when executions of theirs end."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cloacina.model.states import Wish
+from cloacina.model.states import Answer
 from cloacina.model.topology import Topology
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -85,6 +85,8 @@ class Claimed:
     """This runner became the owner of an execution that was stored earlier."""
 
     stored: StoredExecution
+    purpose: str = ""
+    """What for, if not to run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +101,22 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requested:
-    """Somebody wants an execution to be cancelled, paused or resumed."""
+    """Somebody wants something of an execution in flight."""
 
     execution_id: str
-    wish: Wish
+    wish: str
+    """One of ``Wish``, or what somebody wrote into the inbox."""
+    argument: str | None = None
+    command_id: str | None = None
+    """Of the row that is to be answered, if it came through the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a wish."""
+
+    answer: Answer
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from cloacina.model.states import (
     TaskStatus,
 )
 from cloacina.model.topology import Topology
-from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.planner.events import Identity, StoredExecution, StoredTask, Verdict
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -96,6 +96,15 @@ class HistoryEvent:
     detail: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a command, to be written with what it did."""
+
+    command_id: str
+    verdict: Verdict
+    at_us: int
+
+
 @dataclass(slots=True)
 class Unsaved:
     """What happened to one execution since its last commit."""
@@ -104,6 +113,7 @@ class Unsaved:
     starts: list[AttemptStart] = field(default_factory=list)
     ends: list[AttemptEnd] = field(default_factory=list)
     history: list[HistoryEvent] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -119,6 +129,7 @@ class ExecutionState:
     stored_status: ExecutionStatus | None = None
     stopping: StopReason | None = None
     stored_stopping: StopReason | None = None
+    stored_priority: int = 0
     started_at_us: int | None = None
     finished_at_us: int | None = None
     error_task: str | None = None
@@ -151,14 +162,15 @@ class ExecutionState:
     @property
     def has_moved(self) -> bool:
         """Whether the execution itself, beside its tasks, differs from what is stored."""
-        stored = self.stored_status, self.stored_stopping
-        return stored != (self.status, self.stopping)
+        stored = self.stored_status, self.stored_stopping, self.stored_priority
+        return stored != (self.status, self.stopping, self.identity.priority)
 
     def mark_saved(self) -> None:
         """Take note that everything unsaved is committed."""
         for task in self.unsaved.tasks.values():
             task.stored = (task.status, task.attempt)
         self.stored_status, self.stored_stopping = self.status, self.stopping
+        self.stored_priority = self.identity.priority
         self.unsaved = Unsaved()
 
     def touch(self, task: TaskState) -> None:
@@ -244,6 +256,7 @@ def restored(stored: StoredExecution) -> ExecutionState:
         stored_status=ExecutionStatus(stored.status),
         stopping=StopReason(stored.stopping) if stored.stopping else None,
         stored_stopping=StopReason(stored.stopping) if stored.stopping else None,
+        stored_priority=stored.identity.priority,
         started_at_us=stored.started_at_us,
         finished_at_us=stored.finished_at_us,
         error_task=stored.error_task,

@@ -10,10 +10,18 @@ Rules it upholds:
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
-from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
-from cloacina.planner import decide
+from cloacina.model.states import (
+    Answer,
+    ExecutionStatus,
+    StopReason,
+    SubStatus,
+    TaskStatus,
+    Wish,
+)
+from cloacina.planner import decide, wishes
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
@@ -28,8 +36,9 @@ from cloacina.planner.events import (
     Requested,
     Submitted,
     TimePassed,
+    Verdict,
 )
-from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.execution import ExecutionState, Reply, TaskState, restored
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
@@ -54,7 +63,7 @@ class Planner:
             case AttemptEnded():
                 return self._end_attempt(event, now)
             case Requested():
-                return self._grant(event, now)
+                return self.grant(event, now)[0]
             case TimePassed():
                 return self._wake(now)
             case _:
@@ -130,7 +139,7 @@ class Planner:
     def _restore(self, event: Claimed, now: Now) -> list[Effect]:
         execution = restored(event.stored)
         self._adopt(execution)
-        execution.record("execution_claimed", now.utc_us)
+        execution.record("execution_claimed", now.utc_us, detail=event.purpose)
         self._schedule.limit(execution, now)
         ready = decide.restore(execution)
         for task in execution.tasks:
@@ -193,27 +202,45 @@ class Planner:
             retry_delay_us=delay_us,
         )
 
-    def _grant(self, event: Requested, now: Now) -> list[Effect]:
+    def grant(self, event: Requested, now: Now) -> tuple[list[Effect], Verdict | None]:
+        """Do what is asked of an execution, as ``step`` does, and return the answer as well.
+
+        There is none for an execution that is not in flight here.
+        """
         execution = self._executions.get(event.execution_id)
-        if execution is None or not execution.can_be_stopped:
-            return []
-        match event.wish:
+        if execution is None:
+            return [], None
+        verdict = wishes.judge(execution, event)
+        if event.command_id is not None:
+            self._unsaved[execution.id] = execution
+            execution.unsaved.replies.append(Reply(event.command_id, verdict, now.utc_us))
+        if verdict.answer is not Answer.GRANTED:
+            return [], verdict
+        self._unsaved[execution.id] = execution
+        return self._fulfil(execution, event, now), verdict
+
+    def _fulfil(self, execution: ExecutionState, event: Requested, now: Now) -> list[Effect]:
+        wish = Wish(event.wish)
+        match wish:
             case Wish.CANCEL:
                 effects = self._stop(execution, StopReason.CANCEL, now)
                 return effects + self._advance(execution, [], now)
-            case Wish.PAUSE if execution.status is ExecutionStatus.RUNNING:
-                self._unsaved[execution.id] = execution
+            case Wish.PAUSE:
                 execution.move(ExecutionStatus.PAUSED)
                 execution.record("execution_paused", now.utc_us)
-            case Wish.RESUME if execution.status is ExecutionStatus.PAUSED:
-                self._unsaved[execution.id] = execution
+                return []
+            case Wish.RESUME:
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
-                ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
-                return self._advance(execution, ready, now)
+            case Wish.SET_PRIORITY:
+                priority = wishes.priority_of(event)
+                detail = f"{execution.identity.priority} -> {priority}"
+                execution.identity = replace(execution.identity, priority=priority)
+                execution.record("execution_priority_changed", now.utc_us, detail=detail)
             case _:
-                pass  # it stands so already
-        return []
+                assert_never(wish)
+        ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+        return self._advance(execution, ready, now)
 
     def _stop(self, execution: ExecutionState, reason: StopReason, now: Now) -> list[Effect]:
         """Cancel what did not start, ask what runs to end, and give it the time of grace."""

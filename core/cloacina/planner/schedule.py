@@ -117,7 +117,9 @@ class Schedule:
         """Start tasks in turn while there are slots."""
         while not self._is_closing and (place := self._slots.next_in_turn()) is not None:
             execution = executions.get(place.execution_id)
-            if execution is not None and execution.status is ExecutionStatus.RUNNING:
+            if execution is None or place.priority != execution.identity.priority:
+                continue  # it has another place, if any
+            if execution.status is ExecutionStatus.RUNNING:
                 task = execution.tasks[place.task_number]
                 if task.is_startable(now.utc_us):
                     yield self._start(execution, task, now)

@@ -18,6 +18,11 @@ class Place:
     execution_id: str = field(compare=False)
     task_number: int = field(compare=False)
 
+    @property
+    def priority(self) -> int:
+        """The priority that its execution had when it was queued."""
+        return -self.descending_priority
+
 
 class Slots:
     """Slots and the queue for them: higher priority first, then the older execution."""

@@ -4,9 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 
 import pluggy
 
+from cloacina.errors import OwnershipLostError
 from cloacina.executors.contract import Executor
 from cloacina.executors.loop import LoopExecutor
 from cloacina.executors.threads import ThreadExecutor
@@ -15,9 +18,10 @@ from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LookAround, Submission
-from cloacina.model.states import Wish
+from cloacina.model.states import Answer
 from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
+from cloacina.planner.events import Requested, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
@@ -88,16 +92,24 @@ class Engine:
         self._kernel.send(request)
         return request.ended
 
-    def ask(self, execution_id: str, wish: Wish) -> bool:
-        """Ask something of an execution; return whether it is in flight here, and was changed."""
-        request = Ask(execution_id, wish)
-        self._kernel.send(request)
-        return request.answered.result()
+    def ask(self, wanted: Requested, timeout_s: float) -> Verdict:
+        """Ask something of an execution, whoever has it; return what became of it.
 
-    def leave_command(self, execution_id: str, wish: Wish) -> None:
-        """Ask it of whichever runner has the execution, or takes it next."""
-        now_us = self.clock.now().utc_us
-        self._neighbours.leave_command(new_execution_id(now_us), execution_id, wish, now_us)
+        The answer is ``LEFT`` if there is none in time; the wish stands nevertheless.
+        """
+        command_id = new_execution_id(self.clock.now().utc_us)
+        for is_last in (False, True):
+            request = Ask(replace(wanted, command_id=command_id))
+            self._kernel.send(request)
+            try:
+                return request.answered.result(timeout_s)
+            except FutureTimeoutError:
+                request.answered.cancel()
+                break
+            except OwnershipLostError:  # another runner took it over meanwhile: it is asked then
+                if is_last:
+                    raise
+        return Verdict(Answer.LEFT)
 
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
@@ -112,7 +124,7 @@ class Engine:
         self._kernel.send(LookAround())
 
     def _accepts(self, found: ownership.Unowned) -> bool:
-        return self._runtime.can_serve(found.identity, found.topology)
+        return found.is_stopping or self._runtime.can_serve(found.identity, found.topology)
 
 
 def _limits(config: DefaultRunnerConfig) -> Limits:

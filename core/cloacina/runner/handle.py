@@ -6,6 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Protocol
 
 from cloacina.errors import WaitTimeoutError
+from cloacina.model.states import Answer
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.result import WorkflowResult
 
@@ -17,14 +18,21 @@ class Controls(Protocol):
         """Return the execution as it stands now."""
         ...
 
-    def cancel(self, execution_id: str) -> None:
+    def cancel(self, execution_id: str) -> Answer:
         """End it."""
+        ...
 
-    def pause(self, execution_id: str) -> None:
+    def pause(self, execution_id: str) -> Answer:
         """Start nothing more of it."""
+        ...
 
-    def resume(self, execution_id: str) -> None:
+    def resume(self, execution_id: str) -> Answer:
         """Go on with it."""
+        ...
+
+    def set_priority(self, execution_id: str, priority: int) -> Answer:
+        """Let it start sooner or later than others."""
+        ...
 
 
 class ExecutionHandle:
@@ -52,17 +60,21 @@ class ExecutionHandle:
             return WorkflowResult(self._ended.result())
         return self._runner.execution(self.id)
 
-    def cancel(self) -> None:
+    def cancel(self) -> Answer:
         """End the execution; see ``DefaultRunner.cancel``."""
-        self._runner.cancel(self.id)
+        return self._runner.cancel(self.id)
 
-    def pause(self) -> None:
+    def pause(self) -> Answer:
         """Start nothing more of the execution until ``resume``."""
-        self._runner.pause(self.id)
+        return self._runner.pause(self.id)
 
-    def resume(self) -> None:
+    def resume(self) -> Answer:
         """Go on after ``pause``."""
-        self._runner.resume(self.id)
+        return self._runner.resume(self.id)
+
+    def set_priority(self, priority: int) -> Answer:
+        """Start sooner or later than others; see ``DefaultRunner.set_priority``."""
+        return self._runner.set_priority(self.id, priority)
 
     def wait(self, timeout: float | None = None) -> WorkflowResult:
         """Block until the execution has ended.

@@ -17,16 +17,18 @@ from cloacina.errors import (
     PackageInUseError,
     RunnerClosedError,
     RunningLoopError,
+    WishRefusedError,
 )
 from cloacina.executors.workers import WorkerExecutor
 from cloacina.kernel.clock import new_execution_id
 from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
-from cloacina.model.states import ExecutionStatus, Wish
+from cloacina.model.states import Answer, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
-from cloacina.planner.events import Identity, Submitted
+from cloacina.planner.events import Identity, Requested, Submitted
 from cloacina.planner.execution import restored
+from cloacina.planner.wishes import MOST_URGENT
 from cloacina.plugins import new_plugin_manager, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
@@ -40,7 +42,7 @@ from cloacina_sdk.json_text import JsonValue
 
 ContextLike = Context | Mapping[str, JsonValue] | None
 
-_MOST_URGENT = 1_000_000
+_PATIENCE_S = 10.0
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
@@ -207,41 +209,69 @@ class DefaultRunner:
         ended = self._require_engine().await_end(execution_id)
         return ExecutionHandle(execution_id, ended, self)
 
-    def cancel(self, execution_id: str) -> None:
+    def cancel(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
         """End an execution: start nothing more, and ask what runs to end.
 
         Attempts have ``config.cancel_grace_seconds`` to end in their own way; then workers are
         killed, coroutines cancelled again, and threads given up. What another runner has, that
-        runner is told to end; what none has ends when one takes it. Nothing happens to an
-        execution that has ended. Returns when the request is durable, not when all has ended.
+        runner is told to end; what none has ends at once, whether or not its workflow is known
+        here. Returns when the request is durable, not when all has ended.
+
+        Args:
+            execution_id: of any execution of this database.
+            timeout: seconds to wait at most until the runner that has it answers.
+
+        Returns:
+            ``Granted``; ``Unchanged`` if it is being cancelled already; ``Ending`` if it is being
+            stopped for another reason; ``Ended`` if it had ended before; ``Left`` if the runner
+            that has it did not answer in time: the request stands until it does.
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
+            WishRefusedError: if what is stored of it cannot be read.
         """
-        self._ask(execution_id, Wish.CANCEL)
+        return self._ask(execution_id, Wish.CANCEL, timeout)
 
-    def pause(self, execution_id: str) -> None:
+    def pause(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
         """Start nothing more of an execution until ``resume``; attempts that run go on.
 
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
+        Arguments, answers and errors are those of ``cancel``; it is ``Ending`` once it was
+        cancelled.
         """
-        self._ask(execution_id, Wish.PAUSE)
+        return self._ask(execution_id, Wish.PAUSE, timeout)
 
-    def resume(self, execution_id: str) -> None:
+    def resume(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
         """Go on with a paused execution.
 
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
+        Arguments, answers and errors are those of ``cancel``; it is ``Unchanged`` if it is not
+        paused.
         """
-        self._ask(execution_id, Wish.RESUME)
+        return self._ask(execution_id, Wish.RESUME, timeout)
 
-    def _ask(self, execution_id: str, wish: Wish) -> None:
-        engine = self._require_engine()
-        if engine.ask(execution_id, wish):
-            return
-        if not ExecutionStatus(self.execution(execution_id).status).is_final:
-            engine.leave_command(execution_id, wish)
+    def set_priority(
+        self, execution_id: str, priority: int, *, timeout: float = _PATIENCE_S
+    ) -> Answer:
+        """Let the tasks of an execution start sooner or later than others when slots are short.
+
+        Args:
+            execution_id: of any execution of this database.
+            priority: higher starts first; from -1,000,000 to 1,000,000.
+            timeout: as for ``cancel``, whose answers and errors are these, too.
+
+        Raises:
+            InvalidConfigError: if the priority is out of range.
+        """
+        _check_priority(priority)
+        return self._ask(execution_id, Wish.SET_PRIORITY, timeout, str(priority))
+
+    def _ask(
+        self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None
+    ) -> Answer:
+        wanted = Requested(execution_id=execution_id, wish=wish, argument=argument)
+        verdict = self._require_engine().ask(wanted, timeout)
+        if verdict.answer is Answer.REFUSED:
+            raise WishRefusedError(execution_id, wish, verdict.detail)
+        return verdict.answer
 
     def execution(self, execution_id: str) -> WorkflowResult:
         """Return any execution of this database as it stands now.
@@ -301,9 +331,7 @@ class DefaultRunner:
     def _submission(
         self, workflow: str, context: ContextLike, priority: int
     ) -> tuple[Submission, ExecutionHandle]:
-        if type(priority) is not int or not -_MOST_URGENT <= priority <= _MOST_URGENT:
-            allowed = f"a whole number from {-_MOST_URGENT:,} to {_MOST_URGENT:,}"
-            raise InvalidConfigError("priority", priority, allowed)
+        _check_priority(priority)
         found = self.runtime.resolve(workflow)
         given = context if isinstance(context, Context) else Context(dict(context or {}))
         execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
@@ -330,6 +358,12 @@ class DefaultRunner:
         if engine is None:
             raise RunnerClosedError
         return engine
+
+
+def _check_priority(priority: int) -> None:
+    if type(priority) is not int or not -MOST_URGENT <= priority <= MOST_URGENT:
+        allowed = f"a whole number from {-MOST_URGENT:,} to {MOST_URGENT:,}"
+        raise InvalidConfigError("priority", priority, allowed)
 
 
 def _refuse_on_loop(call: str, instead: str) -> None:

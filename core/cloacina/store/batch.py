@@ -45,5 +45,6 @@ class Batch:
                 "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
                 "execution_moves": [rows.execution_move(e, owner) for e in stored if e.has_moved],
                 "events": [row for e in executions for row in rows.new_events(e)],
+                "replies": [row for e in executions for row in rows.replies(e)],
             },
         )

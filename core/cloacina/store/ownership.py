@@ -33,12 +33,24 @@ _UNFINISHED = EXECUTIONS.c.status.not_in(
 _IS_FREE = EXECUTIONS.c.owner.is_(None) | EXECUTIONS.c.owner.not_in(sa.select(RUNNERS.c.id))
 
 
+def is_free() -> sa.ColumnElement[bool]:
+    """Return the condition that no registered runner plans an execution."""
+    return _IS_FREE
+
+
+def has_ended() -> sa.ColumnElement[bool]:
+    """Return the condition that an execution is final."""
+    return sa.not_(_UNFINISHED)
+
+
 @dataclass(frozen=True, slots=True)
 class Unowned:
     """An execution that no runner plans."""
 
     identity: Identity
     topology: Topology
+    is_stopping: bool = False
+    """Nothing of it will start any more, so that any runner can bring it to its end."""
 
 
 _IS_OVERDUE: Final = sa.or_(RUNNERS.c.lease_until.is_(None), RUNNERS.c.lease_until < sa.func.now())
@@ -125,6 +137,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             columns.workflow,
             columns.workflow_version,
             columns.priority,
+            columns.stopping,
             GRAPHS.c.document,
         )
         .join(GRAPHS, GRAPHS.c.digest == columns.graph_digest)
@@ -135,9 +148,9 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
     return [execution for execution in found if execution is not None]
 
 
-def _unowned(document: str, **identity: Any) -> Unowned | None:
+def _unowned(document: str, stopping: str | None, **identity: Any) -> Unowned | None:
     try:
-        return Unowned(Identity(**identity), parse_graph(document))
+        return Unowned(Identity(**identity), parse_graph(document), stopping is not None)
     except ValueError as error:  # one damaged row must not keep the others from going on
         _LOG.error("the graph of execution %s cannot be read: %s", identity["execution_id"], error)
         return None

@@ -53,8 +53,10 @@ class ExecutionMove(NamedTuple):
     error_task: str | None
     error_type: str | None
     error_message: str | None
+    started_at: str | None
     finished_at: str | None
     event_count: int
+    priority: int
     id: str
     was_status: str
     owner: str
@@ -155,6 +157,15 @@ class NewEvent(NamedTuple):
     detail: str | None
 
 
+class CommandReply(NamedTuple):
+    """The answer to a command, unless it was answered already."""
+
+    answered_at: str
+    answer: str
+    detail: str | None
+    id: str
+
+
 def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> NewExecution:
     """Return the first row of ``execution``."""
     identity = execution.identity
@@ -190,8 +201,10 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         execution.error_task,
         _maybe(_plain, execution.error_type),
         _maybe(_plain, execution.error_message),
+        _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
+        execution.identity.priority,
         execution.id,
         execution.stored_status or "",
         owner,
@@ -280,6 +293,19 @@ def new_events(execution: ExecutionState) -> list[NewEvent]:
             _maybe(_plain, line.detail),
         )
         for line in execution.unsaved.history
+    ]
+
+
+def replies(execution: ExecutionState) -> list[CommandReply]:
+    """Return the answers to commands."""
+    return [
+        CommandReply(
+            _moment(reply.at_us),
+            reply.verdict.answer,
+            _plain(reply.verdict.detail) or None,
+            reply.command_id,
+        )
+        for reply in execution.unsaved.replies
     ]
 
 

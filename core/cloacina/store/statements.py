@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.store import rows
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+from cloacina.store.tables import ATTEMPTS, COMMANDS, EVENTS, EXECUTIONS, GRAPHS, TASKS
 
 Row = tuple[object, ...]
 Schemas = Mapping[str | None, str]
@@ -80,8 +80,10 @@ MOVE_EXECUTION = (
         "error_task",
         "error_type",
         "error_message",
+        "started_at",
         "finished_at",
         "event_count",
+        "priority",
     )
     .values(status=sa.bindparam("to_status"))
     .where(
@@ -90,6 +92,10 @@ MOVE_EXECUTION = (
         EXECUTIONS.c.owner == sa.bindparam("owner", type_=sa.Text),
         EXECUTIONS.c.epoch == sa.bindparam("epoch", type_=sa.Integer),
     )
+)
+
+ANSWER_COMMAND = _update(COMMANDS, "answered_at", "answer", "detail").where(
+    COMMANDS.c.id == sa.bindparam("id", type_=sa.Text), COMMANDS.c.answered_at.is_(None)
 )
 
 
@@ -155,6 +161,7 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
     ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
     ("events", INSERT_EVENT, rows.NewEvent, False),
+    ("replies", ANSWER_COMMAND, rows.CommandReply, False),
 )
 
 

@@ -90,6 +90,8 @@ COMMANDS: Final = sa.Table(
     _text("created_at"),
     _text("answered_at", null=True),
     _text("answer", null=True),
+    _text("argument", null=True),
+    _text("detail", null=True),
 )
 sa.Index(
     "ix_commands_open",
