@@ -1,12 +1,16 @@
 """Faults to plant in the engine or in the model of the database, each to be found by some seed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from cloacina.kernel.commit import Committed, Committer
 from cloacina.kernel.kernel import Kernel
+from cloacina.kernel.lookout import Lookout
+from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
@@ -80,27 +84,23 @@ def _effects_before_commit(patch: Patch) -> None:
 
 
 def _answer_before_commit(patch: Patch) -> None:
-    original = Kernel._commit
+    def answer_now(_self: Waiters, _execution_id: str, future: Future[Any], value: object) -> None:
+        future.set_result(value)
 
-    def commit(self: Kernel, effects: Sequence[Effect]) -> Any:
-        while self._unanswered:
-            answer = self._unanswered.pop(0)
-            answer.future.set_result(answer.value)
-        return original(self, effects)
-
-    patch.setattr(Kernel, "_commit", commit)
+    patch.setattr(Waiters, "answer_later", answer_now)
 
 
 def _effects_by_name(patch: Patch) -> None:
-    original = Kernel._commit
+    original = Committer.commit
 
-    def commit(self: Kernel, effects: Sequence[Effect]) -> Any:
-        gone, kept = original(self, effects)
-        known = set(map(id, kept))
+    def commit(self: Committer, effects: Sequence[Effect]) -> Committed:
+        committed = original(self, effects)
+        known, gone = set(map(id, committed.due)), committed.gone
         left = [effect for effect in effects if id(effect) not in known]
-        return gone, [*kept, *(effect for effect in left if effect.execution.id not in gone)]
+        committed.due += [effect for effect in left if effect.execution.id not in gone]
+        return committed
 
-    patch.setattr(Kernel, "_commit", commit)
+    patch.setattr(Committer, "commit", commit)
 
 
 def _freed_slots_idle(patch: Patch) -> None:
@@ -113,7 +113,7 @@ def _freed_slots_idle(patch: Patch) -> None:
 
 
 def _looks_once(patch: Patch) -> None:
-    patch.setattr(Kernel, "_look_later", lambda *_: None)
+    patch.setattr(Lookout, "look_later", lambda *_: None)
 
 
 def _completed_runs_again(patch: Patch) -> None:

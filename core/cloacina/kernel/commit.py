@@ -1,0 +1,130 @@
+"""Write what a turn changed, until the database has taken or refused it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cloacina.errors import (
+    EngineError,
+    EvictedError,
+    OwnershipLostError,
+    RunnerClosedError,
+    StoreUnavailableError,
+)
+from cloacina.kernel.clock import Clock
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.effects import Effect, StartAttempt
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.planner import Planner
+from cloacina.store.contract import Writer, Written
+
+_LOG = logging.getLogger("cloacina")
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+
+
+@dataclass(slots=True)
+class Committed:
+    """How the commit of a turn went."""
+
+    due: list[Effect] = field(default_factory=list)
+    """The effects that may be carried out: those of what was written."""
+    gone: dict[str, EngineError] = field(default_factory=dict)
+    """Executions that are not ours to go on with, and why; the planner has forgotten them."""
+    has_joined_again: bool = False
+    """The others had held this runner for dead: it is time to look around."""
+
+
+class Committer:
+    """Writes a runner's changes. Belongs to the kernel's thread, but for ``give_up_at``."""
+
+    def __init__(
+        self, *, planner: Planner, writer: Writer, neighbours: Neighbours, clock: Clock
+    ) -> None:
+        """Write what ``planner`` changed through ``writer``."""
+        self._planner = planner
+        self._writer = writer
+        self._neighbours = neighbours
+        self._clock = clock
+        self._is_evicted = False
+        self._give_up_at_us: int | None = None
+
+    def give_up_at(self, monotonic_us: int) -> None:
+        """Stop trying to write after that time. Safe to call from any thread."""
+        self._give_up_at_us = monotonic_us
+
+    def note_eviction(self, error: EvictedError) -> None:
+        """Join again before anything else is written: what was owned is others' now."""
+        _LOG.warning("%s", error)
+        self._is_evicted = True
+
+    def commit(self, effects: Sequence[Effect]) -> Committed:
+        """Write everything that changed; a slot that comes free thereby is given on at once."""
+        committed = Committed()
+        while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
+            written = self._write(unsaved, committed)
+            for execution in written.saved:
+                self._planner.saved(execution)
+            committed.gone |= self._let_go(written)
+            # by identity: one that was lost and claimed again has two states under one id
+            saved = set(map(id, written.saved))
+            void: list[str] = []
+            for effect in effects:
+                is_void = id(effect.execution) not in saved
+                if isinstance(effect, StartAttempt) and (is_void or effect.is_over):
+                    void.append(effect.token)
+                elif not is_void:
+                    committed.due.append(effect)
+            effects = self._planner.withdraw(void, self._clock.now())
+            if self._is_evicted:
+                break  # there was no time left to join again
+        return committed
+
+    def _let_go(self, written: Written) -> dict[str, EngineError]:
+        """Have the planner forget what could not be written; return why."""
+        gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
+        gone |= {execution.id: error for execution, error in written.rejected}
+        gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
+        refused = (execution for execution, _ in written.rejected)
+        for execution in (*written.lost, *refused, *written.postponed):
+            _LOG.error("%s", gone[execution.id])
+            self._planner.forget(execution.id)
+        return gone
+
+    def _write(self, unsaved: Sequence[ExecutionState], committed: Committed) -> Written:
+        """Write until the database has taken or refused everything; nothing is lost meanwhile.
+
+        Only a runner that has to end gives up: the next one goes on from the last commit.
+        """
+        written = Written(postponed=list(unsaved))
+        lost: Sequence[ExecutionState] = ()
+        pause_s = _FIRST_PAUSE_S
+        while written.postponed or self._is_evicted:
+            try:
+                if self._is_evicted:
+                    self._neighbours.join_again()
+                    self._is_evicted = False
+                    committed.has_joined_again = True
+                    # what was stored is others' now, or nobody's; what is new can still be
+                    lost = self._planner.stored
+                    new = [each for each in unsaved if each.stored_status is None]
+                    written = Written(postponed=new)
+                left, written.postponed = written.postponed, []
+                written.add(self._writer.commit(left))
+            except EvictedError as error:
+                self.note_eviction(error)
+                written = Written(postponed=list(unsaved))
+                continue
+            except StoreUnavailableError as error:
+                written.obstacle = str(error)
+            if written.postponed or self._is_evicted:
+                _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
+                if self._is_out_of_time():
+                    break
+                self._clock.pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        written.lost.extend(lost)
+        return written
+
+    def _is_out_of_time(self) -> bool:
+        end_us = self._give_up_at_us
+        return end_us is not None and self._clock.now().monotonic_us >= end_us

@@ -1,0 +1,101 @@
+"""What a runner finds outside when it looks around, and when it looks again because it could not."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from cloacina.errors import EngineError, EvictedError, StoreUnavailableError
+from cloacina.kernel.clock import Clock
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.events import StoredExecution
+from cloacina.store.commands import Command
+
+_LOG = logging.getLogger("cloacina")
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+
+
+class Lookout:
+    """Looks at the database for the kernel; a look that fails is repeated a little later."""
+
+    def __init__(self, neighbours: Neighbours, clock: Clock) -> None:
+        """Look through ``neighbours``."""
+        self._neighbours = neighbours
+        self._clock = clock
+        self._obeyed: list[str] = []
+        """Commands whose effect is to be committed in this turn."""
+        self._next_us: int | None = None
+        self._pause_s = _FIRST_PAUSE_S
+
+    @property
+    def next_due_us(self) -> int | None:
+        """The monotonic time at which to look around unasked, if the last look failed."""
+        return self._next_us
+
+    def take_due(self, now_us: int) -> bool:
+        """Return whether it is time to look around unasked; say so once."""
+        if self._next_us is None or self._next_us > now_us:
+            return False
+        self._next_us = None
+        return True
+
+    def has_looked(self) -> None:
+        """Note the end of a look around."""
+        if self._next_us is None:
+            self._pause_s = _FIRST_PAUSE_S
+
+    def claim(self) -> Sequence[StoredExecution]:
+        """Take over what nobody plans.
+
+        Raises:
+            EvictedError: the other runners hold this one for dead.
+        """
+        try:
+            return self._neighbours.take_over()
+        except StoreUnavailableError as error:
+            self.look_later(error)
+        except EvictedError:
+            raise
+        except EngineError:
+            _LOG.exception("could not look for executions to take over; the next change retries")
+        return ()
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
+        """Return what others left in the inbox for executions of ours, to be obeyed now."""
+        try:
+            found = self._neighbours.commands(is_ours)
+        except StoreUnavailableError as error:
+            self.look_later(error)
+            return ()
+        self._obeyed += [command.id for command in found]
+        return found
+
+    def close_commands(self) -> None:
+        """Answer the commands whose effect is committed now."""
+        if not self._obeyed:
+            return
+        try:
+            self._neighbours.answer(self._obeyed)
+        except StoreUnavailableError as error:
+            self.look_later(error)  # they are found again then, and obeyed once more
+        self._obeyed.clear()
+
+    def ends(
+        self, execution_ids: Sequence[str]
+    ) -> Iterator[tuple[str, StoredExecution | EngineError]]:
+        """Yield those executions of other runners that ended, or why that will not be known."""
+        for execution_id in execution_ids:
+            try:
+                stored = self._neighbours.finished(execution_id)
+            except StoreUnavailableError as error:
+                self.look_later(error)
+                return
+            except EngineError as error:
+                yield execution_id, error
+                continue
+            if stored is not None:
+                yield execution_id, stored
+
+    def look_later(self, error: StoreUnavailableError) -> None:
+        """Look around again, as the database could not be asked; later each time."""
+        _LOG.warning("%s; looking again in %g s", error, self._pause_s)
+        self._next_us = self._clock.now().monotonic_us + int(self._pause_s * 1_000_000)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
