@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from cloacina.errors import InvalidConfigError, UnknownSettingError
 from cloacina.runner.setting import (
@@ -95,10 +95,12 @@ class DefaultRunnerConfig:
             self.workflow_timeout_seconds = DefaultRunnerConfig.workflow_timeout_seconds
         self.check()
 
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set one setting, if it is one and ``value`` is allowed."""
-        setting_named(name).check(name, value)
-        object.__setattr__(self, name, value)
+    if not TYPE_CHECKING:  # else type checkers would let every name pass
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set one setting, if it is one and ``value`` is allowed."""
+            setting_named(name).check(name, value)
+            object.__setattr__(self, name, value)
 
     def check(self) -> None:
         """Do nothing if the settings go together; each alone was checked when it was set.

@@ -82,14 +82,12 @@ class ExecutionHandle:
 
     async def wait_async(self, timeout: float | None = None) -> WorkflowResult:
         """Wait until the execution has ended, without blocking the event loop (see ``wait``)."""
-        waiting = asyncio.shield(asyncio.wrap_future(self._ended))  # to be waited for again
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                return WorkflowResult(await waiting)
-        except TimeoutError:
-            if timeout is None or not limit.expired():
-                raise
-            raise WaitTimeoutError(self.id, timeout) from None
+        waiting = asyncio.wrap_future(self._ended)
+        done, _ = await asyncio.wait([waiting], timeout=timeout)
+        if not done:
+            assert timeout is not None  # noqa: S101 - without one, it waits for ever
+            raise WaitTimeoutError(self.id, timeout)
+        return WorkflowResult(waiting.result())
 
     def __repr__(self) -> str:
         return f"ExecutionHandle(id={self.id!r})"
