@@ -57,7 +57,12 @@ class SimulatedDatabase:
         free = [row for row in self._unfinished() if row.owner not in self._runners]
         graphs = self._tables.graphs
         return [
-            Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.stopping is not None)
+            Unowned(
+                _identity(row),
+                parse_graph(graphs[row.graph_digest]),
+                row.epoch,
+                row.stopping is not None,
+            )
             for row in free
         ]
 

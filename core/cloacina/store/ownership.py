@@ -49,6 +49,8 @@ class Unowned:
 
     identity: Identity
     topology: Topology
+    epoch: int
+    """0 if no runner ever had it."""
     is_stopping: bool = False
     """Nothing of it will start any more, so that any runner can bring it to its end."""
 
@@ -137,6 +139,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             columns.workflow,
             columns.workflow_version,
             columns.priority,
+            columns.epoch,
             columns.stopping,
             GRAPHS.c.document,
         )
@@ -148,9 +151,9 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
     return [execution for execution in found if execution is not None]
 
 
-def _unowned(document: str, stopping: str | None, **identity: Any) -> Unowned | None:
+def _unowned(document: str, epoch: int, stopping: str | None, **identity: Any) -> Unowned | None:
     try:
-        return Unowned(Identity(**identity), parse_graph(document), stopping is not None)
+        return Unowned(Identity(**identity), parse_graph(document), epoch, stopping is not None)
     except ValueError as error:  # one damaged row must not keep the others from going on
         _LOG.error("the graph of execution %s cannot be read: %s", identity["execution_id"], error)
         return None
