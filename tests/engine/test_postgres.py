@@ -152,6 +152,12 @@ def test_a_runner_that_was_evicted_takes_back_what_nobody_else_took(
     assert postgres.query(ATTEMPTS.format(handle.id)) == LOST_ONCE
 
 
+A_LIVING_RUNNER = (
+    "INSERT INTO runners (id, host, process_id, started_at, lease_until) "
+    "VALUES ('other', 'h', 1, '', now() + interval '1 hour')"
+)
+
+
 @pytest.mark.parametrize("is_evicted", [True, False])
 def test_a_commit_is_lost_as_a_whole_once_another_runner_owns_the_execution(
     postgres: Where, runtime: Runtime, is_evicted: bool
@@ -164,6 +170,7 @@ def test_a_commit_is_lost_as_a_whole_once_another_runner_owns_the_execution(
         if is_evicted:
             postgres.query("DELETE FROM runners")
         else:
+            postgres.query(A_LIVING_RUNNER)  # or this runner may claim it back meanwhile
             postgres.query("UPDATE workflow_executions SET owner = 'other', epoch = epoch + 1")
         may_end.set()
         with pytest.raises(OwnershipLostError):

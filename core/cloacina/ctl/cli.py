@@ -21,7 +21,7 @@ _BUILT_IN = {
         "cloacina.ctl.demo.command:demo", "Build, sign, run, kill and resume two sample packages."
     ),
     "execution": CommandReference(
-        "cloacina.ctl.execution:execution", "Look at what ran and what runs."
+        "cloacina.ctl.execution.group:execution", "Look at what ran and what runs, and control it."
     ),
     "inspect": CommandReference(
         "cloacina.ctl.inspect:inspect", "Show what a package says of itself, running none of it."

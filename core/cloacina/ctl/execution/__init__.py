@@ -1,0 +1,1 @@
+"""``cloacina-ctl execution``: one module for each of its commands."""
