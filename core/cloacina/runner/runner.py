@@ -13,6 +13,7 @@ from typing import Self
 from cloacina.errors import (
     DuplicateExecutionError,
     ForkedRunnerError,
+    InvalidConfigError,
     PackageInUseError,
     RunnerClosedError,
     RunningLoopError,
