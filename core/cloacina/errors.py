@@ -271,6 +271,30 @@ class RejectedWriteError(EngineError, ValueError):
         super().__init__(f"the database refused execution {execution_id}: {cause}")
 
 
+class DuplicateExecutionError(RejectedWriteError):
+    """Another execution of the workflow has the idempotency key already."""
+
+
+class InvalidIdempotencyKeyError(EngineError, ValueError):
+    """An idempotency key that cannot be kept."""
+
+    def __init__(self, key: object, problem: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r:.60} {problem}")
+
+
+class IdempotencyConflictError(EngineError, ValueError):
+    """An idempotency key was used again, for another input."""
+
+    def __init__(self, key: str, execution_id: str) -> None:
+        self.key = key
+        self.execution_id = execution_id
+        super().__init__(
+            f"the idempotency key {key!r} belongs to execution {execution_id}, which was submitted "
+            "with another input; use a key of its own for this input"
+        )
+
+
 class SchemaVersionError(EngineError, RuntimeError):
     """A database written by a newer version of this library."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from heapq import heapify
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
-from cloacina.planner.slots import Place, Slots
+from cloacina.planner.slots import Slots
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
@@ -115,6 +114,10 @@ def _freed_slots_idle(patch: Patch) -> None:
     patch.setattr(Planner, "withdraw", withdraw)
 
 
+def _keys_not_unique(patch: Patch) -> None:
+    patch.setattr(SimulatedLink, "_taken", lambda *_: set())
+
+
 def _looks_once(patch: Patch) -> None:
     patch.setattr(Lookout, "look_later", lambda *_: None)
 
@@ -192,15 +195,12 @@ def _timers_lost(patch: Patch) -> None:
 
 
 def _queue_jumped(patch: Patch) -> None:
-    def next_in_turn(self: Slots) -> Place | None:
-        if not self.free or not self._queue:
-            return None
-        last = max(self._queue)
-        self._queue.remove(last)
-        heapify(self._queue)
-        return last
+    original = Slots.wait
 
-    patch.setattr(Slots, "next_in_turn", next_in_turn)
+    def wait(self: Slots, *args: Any, age_us: int, **more: Any) -> None:
+        original(self, *args, age_us=-age_us, **more)  # the younger execution first
+
+    patch.setattr(Slots, "wait", wait)
 
 
 def _failure_unnoticed(patch: Patch) -> None:
@@ -288,7 +288,8 @@ PLANTED = {
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
-    "a look around that is not repeated": Planted(_looks_once, "never ended"),
+    "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
+    "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
         _completed_runs_again, "after its end|before its dep"
     ),
@@ -303,7 +304,9 @@ PLANTED = {
     "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
     "a task given up too soon": Planted(_loss_uncounted, "found"),
-    "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
+    "a batch written by halves": Planted(
+        _half_written_batch, "forgot .* which it owns|before it was durable"
+    ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
     "an owner that is passed over": Planted(_robbed, "was robbed"),
