@@ -34,7 +34,7 @@ from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
-from cloacina.store.url import parse_location
+from cloacina.store.url import Location, parse_location
 from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import JsonValue
 
@@ -57,7 +57,7 @@ class DefaultRunner:
 
     def __init__(
         self,
-        database_url: str | Path,
+        database_url: str | Path | Location,
         *,
         config: DefaultRunnerConfig | None = None,
         runtime: Runtime | None = None,
