@@ -23,6 +23,7 @@ from cloacina.runner.config import SETTINGS
 from cloacina.runner.engine import _lease_times
 from cloacina_sdk.collect import collecting
 from engine.databases import Where
+from engine.waiting import eventually
 
 INHERITED = {
     "max_concurrent_tasks": 4,
@@ -170,6 +171,7 @@ def test_the_workflow_timeout_bounds_only_the_wait(
             runner.execute("slow")
         with pytest.raises(WaitTimeoutError, match="it goes on"):
             asyncio.run(runner.execute_async("slow"))
+        eventually(lambda: len(runner.executions()) == 2)  # the wait may end before it is durable
         may_end.set()
         ends = [runner.handle(each.execution_id).wait(30) for each in runner.executions()]
     assert [end.status for end in ends] == ["Completed", "Completed"]
