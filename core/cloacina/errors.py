@@ -187,6 +187,23 @@ class OwnershipLostError(EngineError, RuntimeError):
         )
 
 
+class ExecutionNotRetryableError(EngineError, ValueError):
+    """Only what failed or was cancelled can run again."""
+
+    def __init__(self, execution_id: str, status: str) -> None:
+        self.execution_id = execution_id
+        self.status = status
+        hint = (
+            "submit the workflow again"
+            if status == "Completed"
+            else "wait for its end or cancel it"
+        )
+        super().__init__(
+            f"execution {execution_id} is {status}; only one that failed or was cancelled can be "
+            f"retried: {hint}"
+        )
+
+
 class WishRefusedError(EngineError, ValueError):
     """What was asked of an execution makes no sense for it."""
 

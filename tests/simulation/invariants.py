@@ -36,6 +36,8 @@ class Change:
     """The epoch in which a runner wrote; ``None`` for a claim or release."""
     is_seized: bool = False
     """It was changed by somebody who never was its owner, as it had none."""
+    again: frozenset[int] | None = None
+    """If somebody asked for a retry: the tasks that it is about."""
 
 
 def require(claim: object, message: str) -> None:
@@ -87,6 +89,19 @@ def check_key(new: Snapshot, others: Iterable[Snapshot]) -> None:
     require(is_free, f"{row.id} has the key of another execution")
 
 
+def to_run_again(before: Snapshot, topology: Topology, *, from_failed: bool) -> frozenset[int]:
+    """Return the tasks that a retry resets: what failed, and all that depends on it."""
+    found = {t.number for t in before.tasks if t.status in {"Failed", "Cancelled"}}
+    if not from_failed:
+        return frozenset(range(len(before.tasks)))
+    left = list(found)
+    while left:
+        new = set(topology.dependents[left.pop()]) - found
+        found |= new
+        left += new
+    return frozenset(found)
+
+
 def _check_claim(change: Change) -> None:
     before, after = change.before, change.after
     require(before is not None, "an execution appeared without a commit")
@@ -106,7 +121,10 @@ def _check_right(change: Change) -> None:
     before, after = change.before, change.after.execution
     if change.is_seized:
         assert before is not None
-        require(before.execution.status not in FINAL, f"{after.id} changed after its end")
+        fitting = (
+            {"Running", "Paused", "Pending"} if change.again is None else {"Failed", "Cancelled"}
+        )
+        require(before.execution.status in fitting, f"{after.id} changed after its end")
         require(after.owner is None or after.status in FINAL, f"{after.id} was kept")
         require(after.epoch > before.execution.epoch, "a change did not raise the epoch")
         return
@@ -121,7 +139,13 @@ def _check_right(change: Change) -> None:
 def _check_task(
     change: Change, was: TaskRow | None, now: TaskRow, kinds: Counter[tuple[int | None, str]]
 ) -> None:
-    if was is not None and was.status in FINAL:
+    if change.again is not None and now.number in change.again:
+        assert was is not None
+        require(kinds[now.number, "task_reset"] == 1, f"no event of the reset of {now.task}")
+        is_fresh = (now.failures, now.losses, now.changes, now.error_type) == (0, 0, None, None)
+        require(is_fresh and now.attempt == was.attempt, f"{now.task} was reset to {now}")
+        require(now.status in {"NotStarted", "Ready", "Skipped"}, f"{now.task} was reset to {now}")
+    elif was is not None and was.status in FINAL:
         require(was == now, f"{now.task} changed after its end")
         return
     if now.status in FINAL:

@@ -16,6 +16,8 @@ from cloacina.planner.events import (
     StoredTask,
     Verdict,
 )
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.reopen import reopened
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph
@@ -134,6 +136,19 @@ class SimulatedDatabase:
 
     def close(self) -> None:
         pass
+
+    def retry(
+        self, execution_id: str, runner_id: str, at_us: int, *, from_failed: bool
+    ) -> ExecutionState:
+        execution = reopened(self.load(execution_id), at_us, from_failed=from_failed)
+        row = claimed_row(self._tables.executions[execution_id].execution, runner_id)
+        self._replace(row)
+        execution.epoch = row.epoch
+        self.link().write(Batch.of([execution], runner_id, ()))
+        row = self._tables.executions[execution_id].execution
+        if row.status not in FINAL:
+            self._replace(row._replace(owner=None))
+        return execution
 
     def _is_to_be_seen(self, execution_id: str, runner_id: str) -> bool:
         row = self._tables.executions[execution_id].execution

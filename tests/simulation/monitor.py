@@ -57,6 +57,10 @@ class Monitor:
         self.snapshots: dict[str, Snapshot] = {}
         self.bodies: dict[str, Body] = {}
         self.last_end_us = 0
+        self.ends: dict[str, set[str]] = {}
+        """How each execution ended: several times, if it was retried."""
+        self._since: dict[tuple[str, int], int] = {}
+        """(execution, task) -> the last attempt before the task was reset."""
 
     def observe(
         self,
@@ -65,10 +69,12 @@ class Monitor:
         epochs: Mapping[str, int] | None,
         *,
         seized: str | None = None,
+        from_failed: bool | None = None,
     ) -> None:
         """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim.
 
-        ``seized`` is the execution that was changed though nobody owns it.
+        ``seized`` is the execution that was changed though nobody owns it; ``from_failed`` is set if
+        that was a retry, of what failed or of everything.
         """
         for execution_id, after in sorted(self._database.snapshots().items()):
             before = self.snapshots.get(execution_id)
@@ -83,7 +89,12 @@ class Monitor:
                 require(execution_id == seized, f"{execution_id} was changed by the way")
                 epoch = after.execution.epoch
                 owner = before.execution.owner if before else None
-                require(owner not in self._database.runner_ids(), f"{owner} was robbed")
+                is_taken = owner in self._database.runner_ids() and from_failed is None
+                require(not is_taken, f"{owner} was robbed")
+            again: frozenset[int] | None = None
+            if from_failed is not None and before is not None:
+                again = invariants.to_run_again(before, topology, from_failed=from_failed)
+                self._since |= {(execution_id, n): before.tasks[n].attempt for n in again}
             change = invariants.Change(
                 before=before,
                 after=after,
@@ -91,6 +102,7 @@ class Monitor:
                 writer=writer.id,
                 epoch=epoch,
                 is_seized=seized is not None,
+                again=again,
             )
             invariants.check(change, self.bodies, self._tokens)
             if before is None:
@@ -99,6 +111,7 @@ class Monitor:
             self.snapshots[execution_id] = after
             if after.execution.status in FINAL:
                 self.last_end_us = at_us
+                self.ends.setdefault(execution_id, set()).add(after.execution.status)
                 self._judge(after, topology)
 
     def body_starts(self, token: str, body: Body) -> None:
@@ -196,7 +209,12 @@ class Monitor:
     def _judge(self, snapshot: Snapshot, topology: Topology) -> None:
         """Compare an execution that has ended with the oracle's verdict."""
         endings: dict[str, list[oracle.Ending]] = {spec.id: [] for spec in topology.tasks}
-        for attempt in snapshot.attempts:
+        attempts = [
+            attempt
+            for attempt in snapshot.attempts
+            if attempt.number > self._since.get((attempt.execution_id, attempt.task_number), 0)
+        ]
+        for attempt in attempts:
             name = topology.tasks[attempt.task_number].id
             if attempt.outcome == "RunnerLost":
                 endings[name].append(oracle.LOST)
@@ -216,7 +234,7 @@ class Monitor:
         row = snapshot.execution
         expected = verdict.status, verdict.error_task
         require((row.status, row.error_task) == expected, f"{row.id} must end as {expected}")
-        for attempt in snapshot.attempts:
+        for attempt in attempts:
             if attempt.token in self.bodies:
                 texts = self.bodies[attempt.token].texts
                 name = topology.tasks[attempt.task_number].id

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.planner.execution import ExecutionState
 from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
 from simulation.snapshot import FINAL
@@ -65,6 +66,21 @@ class SimulatedNeighbours:
             world.ring(runner)
         runner.point("after it settled a wish")
         return settled
+
+    def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
+        runner, world = self._runner, self._runner.world
+        runner.point("before it retries")
+        self._read("retry")
+        execution = world.database.retry(execution_id, runner.id, at_us, from_failed=from_failed)
+        runner.log(
+            f"retries {execution_id} {'from what failed' if from_failed else 'from scratch'}"
+        )
+        world.monitor.observe(
+            world.now_us, runner, None, seized=execution_id, from_failed=from_failed
+        )
+        world.ring(runner)
+        runner.point("after it retried")
+        return execution
 
     def commands(self) -> Sequence[Requested]:
         self._read("look for commands")

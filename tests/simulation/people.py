@@ -27,6 +27,7 @@ class People:
         self._acknowledged: list[str] = []
         self._answers: list[tuple[str, SimulatedRunner, Future[ExecutionState]]] = []
         self._asked: list[tuple[SimulatedRunner, Requested, Future[Verdict]]] = []
+        self._retries: list[tuple[SimulatedRunner, Future[None]]] = []
         self._resumed = 0
 
     def submit(self, execution_id: str, topology: Topology, order: Order) -> None:
@@ -75,6 +76,20 @@ class People:
             )
             self._asked.append((runner, wanted, runner.ask(wanted)))
 
+    def retry(self) -> None:
+        """Ask a runner to run an execution again, which is refused unless it failed."""
+        world = self._world
+        runners, known = world.open_runners(), sorted(world.monitor.snapshots)
+        if not runners or not known:
+            return
+        snapshots = world.monitor.snapshots
+        failed = [n for n in known if snapshots[n].execution.status in {"Failed", "Cancelled"}]
+        runner = world.dice.choice(runners)
+        execution_id = world.dice.choice(world.dice.choice((failed or known, known)))
+        from_failed = world.dice.random() < 0.7
+        runner.log(f"is asked to retry {execution_id}")
+        self._retries.append((runner, runner.retry(execution_id, from_failed=from_failed)))
+
     def resume_all(self, rounds: int) -> None:
         """Resume what is paused, again and again: a command to pause may still be on its way."""
         world = self._world
@@ -100,6 +115,10 @@ class People:
                 self._check_answer(execution_id, answer)
         for runner, wanted, answered in self._asked:
             self._check_verdict(runner, wanted, answered)
+        for runner, reopened in self._retries:
+            require(reopened.done() or not runner.is_alive, "who asked for a retry was not told")
+            error = reopened.exception() if reopened.done() else None
+            require(error is None or isinstance(error, EngineError), f"a retry answers {error!r}")
 
     def _acknowledge(self, execution_id: str, accepted: Future[None]) -> None:
         world = self._world
@@ -129,7 +148,10 @@ class People:
         if error is not None:
             require(isinstance(error, EngineError), f"{wanted} answers {error!r}")
             return
-        row = self._world.monitor.snapshots[wanted.execution_id].execution
+        snapshot = self._world.monitor.snapshots[wanted.execution_id]
+        if any(event.kind == "execution_retried" for event in snapshot.events):
+            return  # whatever was granted before that
+        row = snapshot.execution
         is_cancelled = wanted.wish == Wish.CANCEL and answered.result().answer is Answer.GRANTED
         require(
             not is_cancelled or row.stopping == "Cancel", f"{row.id} was not cancelled as granted"
@@ -141,6 +163,6 @@ class People:
         if error is not None:
             require(isinstance(error, EngineError), f"{execution_id} answers {error!r}")
             return
-        status = self._world.monitor.snapshots[execution_id].execution.status
         was_told = answer.result().status
-        require(was_told == status, f"who waits for {execution_id} was told {was_told}")
+        ends = self._world.monitor.ends[execution_id]
+        require(was_told in ends, f"who waits for {execution_id} was told {was_told}")

@@ -12,7 +12,7 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
-from cloacina.planner import decide
+from cloacina.planner import decide, reopen
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
@@ -277,6 +277,25 @@ def _stale_answers(patch: Patch) -> None:
     patch.setattr(Waiters, "refuse_answers", lambda *_: None)
 
 
+def _dependents_kept(patch: Patch) -> None:
+    def from_failed(execution: ExecutionState) -> list[int]:
+        again = {TaskStatus.FAILED, TaskStatus.CANCELLED}
+        return [task.number for task in execution.tasks if task.status in again]
+
+    patch.setattr(reopen, "_from_failed", from_failed)
+
+
+def _budget_kept(patch: Patch) -> None:
+    original = ExecutionState.reset
+
+    def reset(self: ExecutionState, number: int) -> None:
+        failures = self.tasks[number].failures
+        original(self, number)
+        self.tasks[number].failures = failures
+
+    patch.setattr(ExecutionState, "reset", reset)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -295,7 +314,9 @@ PLANTED = {
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
-    "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
+    "places of an earlier ownership": Planted(
+        _stale_places, "attempts .* run|before its dependencies"
+    ),
     "a start that is late": Planted(_starts_late, "wait although slots"),
     "a start that is early": Planted(_starts_early, "before its dependencies ended"),
     "a retry without delay": Planted(_retries_at_once, "is early"),
@@ -307,9 +328,13 @@ PLANTED = {
     "a batch written by halves": Planted(
         _half_written_batch, "forgot .* which it owns|before it was durable"
     ),
-    "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
+    "a wish that is granted after the end": Planted(
+        _wish_after_the_end, "must end as|is not legal"
+    ),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
     "an owner that is passed over": Planted(_robbed, "was robbed"),
+    "a retry that forgets what depends on it": Planted(_dependents_kept, "no event of the reset"),
+    "a retry that counts old failures": Planted(_budget_kept, "was reset to"),
     "an answer of an earlier ownership": Planted(_stale_answers, "as granted"),
     "an answer that is not written": Planted(_replies_lost, "was not told|in circles"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from cloacina.errors import EngineError, RunnerClosedError, StoreUnavailableError
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
-from cloacina.kernel.requests import Ask, Await, Request, Submission
+from cloacina.kernel.requests import Ask, Await, Request, Retry, Submission
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import AttemptEnded, Now, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
@@ -110,6 +110,12 @@ class SimulatedRunner:
         request = Ask(wanted)
         self.send(request)
         return request.answered
+
+    def retry(self, execution_id: str, *, from_failed: bool) -> Future[None]:
+        """Ask that an execution run again."""
+        request = Retry(execution_id, from_failed)
+        self.send(request)
+        return request.reopened
 
     def leave(self) -> None:
         """Shut down in an orderly way."""

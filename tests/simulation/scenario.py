@@ -95,6 +95,8 @@ class Scenario:
     orders: tuple[Order, ...]
     wishes: tuple[tuple[int, Wish], ...]
     """When something is asked of an execution."""
+    retries: tuple[int, ...]
+    """When somebody wants one that failed to run again."""
     slots: tuple[int, ...]
     """How many attempts each of the first runners may run at once."""
     knowledge: float
@@ -114,6 +116,7 @@ def draw(dice: Random) -> Scenario:
         natures=natures,
         orders=_orders(dice, len(workflows)),
         wishes=_wishes(dice),
+        retries=_retries(dice),
         slots=tuple(dice.choice((1, 1, 2, 3, 8)) for _ in range(dice.choice((1, 2, 2, 3)))),
         knowledge=dice.choice((1.0, 1.0, 0.7)),
         faults=Faults(
@@ -148,6 +151,11 @@ def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
     count = dice.randrange(8) if enabled else 0
     moments = sorted(dice.randrange(40 * SECOND) for _ in range(count))
     return tuple((moment, dice.choice(enabled)) for moment in moments)
+
+
+def _retries(dice: Random) -> tuple[int, ...]:
+    count = dice.choice((0, 0, 1, 3))
+    return tuple(sorted(dice.randrange(2 * SECOND, 50 * SECOND) for _ in range(count)))
 
 
 def _mishaps(dice: Random) -> tuple[tuple[int, Mishap], ...]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, cast
 
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.planner.execution import ExecutionState
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
@@ -58,6 +59,12 @@ class Shared(Protocol):
 
     def settle(self, request: Requested, runner_id: str, now: Now, *, is_new: bool) -> Settled:
         """Do what is asked of an execution that no runner owns, or leave it in the inbox."""
+        ...
+
+    def retry(
+        self, execution_id: str, runner_id: str, at_us: int, *, from_failed: bool
+    ) -> ExecutionState:
+        """Have an execution run again that failed or was cancelled."""
         ...
 
     def snapshots(self) -> dict[str, Snapshot]:

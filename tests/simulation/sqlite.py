@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.planner.execution import ExecutionState
 from cloacina.store import commands, direct, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
@@ -71,6 +72,12 @@ class RealDatabase:
     ) -> direct.Settled:
         with self._database.write() as connection:
             return direct.settle(connection, request, runner_id, now, is_new=is_new)
+
+    def retry(
+        self, execution_id: str, runner_id: str, at_us: int, *, from_failed: bool
+    ) -> ExecutionState:
+        with self._database.write() as connection:
+            return direct.retry(connection, execution_id, runner_id, at_us, from_failed=from_failed)
 
     def snapshots(self) -> dict[str, Snapshot]:
         tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]

@@ -39,6 +39,7 @@ PHENOMENA = (
     "its trigger rule does not hold",
     "error_type=Abandoned",
     "for a moment, to",
+    "execution_retried",
     "execution_priority_changed",
     "has obeyed",
 )

@@ -72,6 +72,8 @@ class World:
             self.after(at_us, partial(self._strike, mishap))
         for number, (at_us, wish) in enumerate(self._plan.wishes, 1):
             self.after(at_us, partial(self.people.ask, f"c{number}", wish))
+        for at_us in self._plan.retries:
+            self.after(at_us, self.people.retry)
         self.after(FAULTS_END_US, self._make_peace)
         while self._agenda:
             self._take_entry()

@@ -24,7 +24,15 @@ from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
+from cloacina.kernel.requests import (
+    Ask,
+    Await,
+    LookAround,
+    Request,
+    Retry,
+    Stop,
+    Submission,
+)
 from cloacina.kernel.waiters import Waiters, refuse, tell
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
@@ -90,7 +98,7 @@ class Kernel:
             KernelFailedError: likewise, after it failed.
             EngineThreadError: likewise, on the kernel's own thread.
         """
-        if isinstance(message, Submission | Await | Ask):
+        if isinstance(message, Submission | Await | Ask | Retry):
             self._refuse_own_thread()
             with self._gate:  # no submission may slip in behind the last look at the inbox
                 if self._failure is not None:
@@ -165,6 +173,8 @@ class Kernel:
                 self._look_for_ends([message.execution_id])
             case Ask():
                 return self._grant(message)
+            case Retry():
+                self._retry(message)
             case LookAround():
                 return self._look_around()
             case Stop():
@@ -202,6 +212,19 @@ class Kernel:
             self._follow(settled)
             tell([ask.answered], settled.verdict)
         return []
+
+    def _retry(self, request: Retry) -> None:
+        """Have an execution run again that has ended; whoever knows it goes on with it."""
+        try:
+            execution = self._neighbours.retry(
+                request.execution_id, self._clock.now().utc_us, from_failed=request.from_failed
+            )
+        except EngineError as error:
+            refuse([request.reopened], error)
+            return
+        self._follow(Settled(None, execution if execution.status.is_final else None))
+        tell([request.reopened], None)
+        self._inbox.put(LookAround())
 
     def _obey(self) -> list[Effect]:
         """Do what others left in the inbox for what is ours, or nobody's."""
@@ -316,4 +339,6 @@ class Kernel:
                 refuse([message.ended], error)
             elif isinstance(message, Ask):
                 refuse([message.answered], error)
+            elif isinstance(message, Retry):
+                refuse([message.reopened], error)
         self._waiters.dismiss(error)

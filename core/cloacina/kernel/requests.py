@@ -37,6 +37,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Somebody wants an execution that failed or was cancelled to run again."""
+
+    execution_id: str
+    from_failed: bool
+    reopened: Future[None] = field(default_factory=Future)
+    """Done when it is durable that it runs again."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookAround:
     """Something changed outside: a peer came, rang or died, or a workflow was registered."""
 
@@ -48,4 +58,4 @@ class Stop:
     give_up_at_us: int
 
 
-Request = Submission | Await | Ask | LookAround | Stop
+Request = Submission | Await | Ask | Retry | LookAround | Stop

@@ -128,3 +128,17 @@ TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.SKIPPED: frozenset(),
     TaskStatus.CANCELLED: frozenset(),
 }
+
+EXECUTION_RETRY_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+    ExecutionStatus.FAILED: frozenset({ExecutionStatus.RUNNING}),
+    ExecutionStatus.CANCELLED: frozenset({ExecutionStatus.RUNNING}),
+}
+"""What a person may ask for explicitly, and nobody else: that an execution runs again."""
+
+TASK_RETRY_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
+    TaskStatus.COMPLETED: frozenset({TaskStatus.NOT_STARTED}),
+    TaskStatus.FAILED: frozenset({TaskStatus.NOT_STARTED}),
+    TaskStatus.SKIPPED: frozenset({TaskStatus.NOT_STARTED}),
+    TaskStatus.CANCELLED: frozenset({TaskStatus.NOT_STARTED}),
+}
+"""What becomes thereby of the tasks that are run again."""

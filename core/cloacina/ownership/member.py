@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from cloacina.errors import StoreUnavailableError
+from cloacina.errors import EngineError, ExecutionNotRetryableError, StoreUnavailableError
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.planner.execution import ExecutionState
 from cloacina.store import commands, direct, ownership, reader
 from cloacina.store.contract import Database
 
@@ -62,6 +63,20 @@ class Member(ABC):
         if settled.verdict is not None or is_new:
             self._ring_all()
         return settled
+
+    def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
+        """Have an execution run again, and wake those who may go on with it."""
+        try:
+            with self._store.write() as connection:
+                execution = direct.retry(
+                    connection, execution_id, self._runner_id, at_us, from_failed=from_failed
+                )
+        except ExecutionNotRetryableError:
+            raise
+        except ValueError as error:
+            raise EngineError(f"execution {execution_id} cannot be read: {error}") from error
+        self._ring_all()
+        return execution
 
     def commands(self) -> Sequence[Requested]:
         """Return what others left in the inbox (see ``Neighbours``)."""

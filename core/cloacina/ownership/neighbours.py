@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
+from cloacina.planner.execution import ExecutionState
 from cloacina.store.direct import Settled
 from cloacina.store.ownership import Unowned
 
@@ -49,6 +50,17 @@ class Neighbours(Protocol):
         Raises:
             ExecutionNotFoundError: if there is no such execution.
             StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
+    def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
+        """Have an execution that failed or was cancelled run again, whoever will go on with it.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            ExecutionNotRetryableError: if it runs, or did complete.
+            StoreUnavailableError: if the same may succeed later.
+            EngineError: if what is stored of it cannot be read.
         """
         ...
 

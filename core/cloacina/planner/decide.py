@@ -165,6 +165,16 @@ def restore(execution: ExecutionState) -> list[TaskState]:
     return ready
 
 
+def reconsider(execution: ExecutionState, numbers: Iterable[int], at_us: int) -> list[TaskState]:
+    """Decide those of ``numbers`` that wait for nothing, as if just now; return what may start.
+
+    All that follows from the stored tasks is rebuilt first.
+    """
+    restore(execution)
+    tasks = [execution.tasks[number] for number in numbers]
+    return _decide_all(execution, [task for task in tasks if not task.waiting_for], at_us)
+
+
 def _end_attempt(
     execution: ExecutionState,
     task: TaskState,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from cloacina.model import context
 from cloacina.model.states import (
     EXECUTION_MOVES,
+    EXECUTION_RETRY_MOVES,
     TASK_MOVES,
+    TASK_RETRY_MOVES,
     AttemptOutcome,
     ExecutionStatus,
     StopReason,
@@ -153,6 +155,24 @@ class ExecutionState:
         if status not in EXECUTION_MOVES[self.status]:
             raise AssertionError(f"execution {self.id}: {self.status} -> {status} is not legal")
         self.status = status
+
+    def reopen(self, at_us: int) -> None:
+        """Leave a final status, as only a person can ask; the time of the workflow begins anew."""
+        if ExecutionStatus.RUNNING not in EXECUTION_RETRY_MOVES.get(self.status, ()):
+            raise AssertionError(f"execution {self.id} is {self.status} and cannot be reopened")
+        self.status = ExecutionStatus.RUNNING
+        self.stopping = None
+        self.started_at_us, self.finished_at_us = at_us, None
+        self.error_task = self.error_type = self.error_message = None
+
+    def reset(self, number: int) -> None:
+        """Make a final task of a reopened execution one that has yet to be decided."""
+        old = self.tasks[number]
+        if TaskStatus.NOT_STARTED not in TASK_RETRY_MOVES.get(old.status, ()):
+            raise AssertionError(f"task {number} is {old.status} and cannot be reset")
+        task = TaskState(number=number, attempt=old.attempt, stored=old.stored)
+        self.tasks[number] = task
+        self.touch(task)
 
     @property
     def can_be_stopped(self) -> bool:

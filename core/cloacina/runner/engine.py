@@ -14,7 +14,7 @@ from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Ask, Await, LookAround, Submission
+from cloacina.kernel.requests import Ask, Await, LookAround, Retry, Submission
 from cloacina.model.states import Answer
 from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
@@ -112,6 +112,12 @@ class Engine:
                 if is_last:
                     raise
         return Verdict(Answer.LEFT)
+
+    def retry(self, execution_id: str, *, from_failed: bool) -> None:
+        """Have an execution that failed or was cancelled run again, and return when that is so."""
+        request = Retry(execution_id, from_failed)
+        self._kernel.send(request)
+        request.reopened.result()
 
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""

@@ -34,6 +34,10 @@ class Controls(Protocol):
         """Let it start sooner or later than others."""
         ...
 
+    def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> "ExecutionHandle":
+        """Run it again."""
+        ...
+
 
 class ExecutionHandle:
     """One execution, durable from the moment the handle exists. Safe to use from any thread."""
@@ -75,6 +79,10 @@ class ExecutionHandle:
     def set_priority(self, priority: int) -> Answer:
         """Start sooner or later than others; see ``DefaultRunner.set_priority``."""
         return self._runner.set_priority(self.id, priority)
+
+    def retry(self, *, from_failed: bool = True) -> None:
+        """Run the execution again; see ``DefaultRunner.retry_execution``. ``wait`` waits anew."""
+        self._ended = self._runner.retry_execution(self.id, from_failed=from_failed)._ended
 
     def wait(self, timeout: float | None = None) -> WorkflowResult:
         """Block until the execution has ended.

@@ -343,6 +343,26 @@ class DefaultRunner:
         check_priority(priority)
         return self._ask(execution_id, Wish.SET_PRIORITY, timeout, str(priority))
 
+    def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> ExecutionHandle:
+        """Run an execution that failed or was cancelled again, and return a handle to wait with.
+
+        Only what failed or was cancelled runs again, and what depends on it, be it that it was
+        skipped, failed or completed; all other outputs are kept. Attempts are numbered on, failures
+        are counted anew, and so is the time that the workflow may take. It runs where its workflow
+        is known, here or elsewhere, once its package is loaded.
+
+        Args:
+            execution_id: of any execution of this database.
+            from_failed: ``False`` to run every task again.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            ExecutionNotRetryableError: if it did complete, or runs; of two who ask at once, one
+                finds it running.
+        """
+        self._require_engine().retry(execution_id, from_failed=from_failed)
+        return self.handle(execution_id)
+
     def _ask(
         self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None
     ) -> Answer:

@@ -16,6 +16,7 @@ from cloacina.model.states import Answer
 from cloacina.planner import direct
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.reopen import reopened
 from cloacina.store import commands, reader
 from cloacina.store.batch import Batch
 from cloacina.store.ownership import has_ended, is_free
@@ -110,6 +111,25 @@ def settle(
 
     execution = change(connection, request.execution_id, by, decide)
     return Settled(verdicts[0], execution if execution.status.is_final else None)
+
+
+def retry(
+    connection: sa.Connection, execution_id: str, by: str, at_us: int, *, from_failed: bool
+) -> ExecutionState:
+    """Make an execution that failed or was cancelled one that nobody owns yet and that runs again.
+
+    Raises:
+        ExecutionNotFoundError: if there is none with that id.
+        ExecutionNotRetryableError: if it runs, or did complete.
+        ValueError: if what is stored of it cannot be read.
+    """
+    lock(connection, execution_id)
+    return change(
+        connection,
+        execution_id,
+        by,
+        lambda stored: reopened(stored, at_us, from_failed=from_failed),
+    )
 
 
 def write(connection: sa.Connection, batch: Batch) -> None:
