@@ -10,7 +10,6 @@ import pytest
 from cloacina.kernel.commit import Committed, Committer
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.lookout import Lookout
-from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide, reopen
 from cloacina.planner.effects import Effect, StartAttempt
@@ -273,10 +272,6 @@ def _replies_lost(patch: Patch) -> None:
     patch.setattr(Tables, "answer", answer)
 
 
-def _stale_answers(patch: Patch) -> None:
-    patch.setattr(Waiters, "refuse_answers", lambda *_: None)
-
-
 def _dependents_kept(patch: Patch) -> None:
     def from_failed(execution: ExecutionState) -> list[int]:
         again = {TaskStatus.FAILED, TaskStatus.CANCELLED}
@@ -335,7 +330,6 @@ PLANTED = {
     "an owner that is passed over": Planted(_robbed, "was robbed"),
     "a retry that forgets what depends on it": Planted(_dependents_kept, "no event of the reset"),
     "a retry that counts old failures": Planted(_budget_kept, "was reset to"),
-    "an answer of an earlier ownership": Planted(_stale_answers, "as granted"),
     "an answer that is not written": Planted(_replies_lost, "was not told|in circles"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }
