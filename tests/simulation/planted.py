@@ -9,6 +9,7 @@ import pytest
 
 from cloacina.kernel.commit import Committed, Committer
 from cloacina.kernel.kernel import Kernel
+from cloacina.kernel.waiters import Waiters
 from cloacina.kernel.lookout import Lookout
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide, reopen
