@@ -9,8 +9,8 @@ import pytest
 
 from cloacina.kernel.commit import Committed, Committer
 from cloacina.kernel.kernel import Kernel
-from cloacina.kernel.waiters import Waiters
 from cloacina.kernel.lookout import Lookout
+from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
 from cloacina.planner import decide, reopen
 from cloacina.planner.effects import Effect, StartAttempt
