@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
+    from cloacina.model.explanation import Explanation, Reason
     from cloacina.model.states import Answer
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
@@ -53,8 +54,10 @@ __all__ = [
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
+    "Explanation",
     "Fatal",
     "JsonValue",
+    "Reason",
     "Report",
     "ResultStatus",
     "Retry",
@@ -88,6 +91,8 @@ __all__ = [
 
 _ENGINE = {
     "Answer": "cloacina.model.states",
+    "Explanation": "cloacina.model.explanation",
+    "Reason": "cloacina.model.explanation",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ExecutionHandle": "cloacina.runner.handle",

@@ -165,6 +165,19 @@ class ExecutionNotFoundError(EngineError, LookupError):
         )
 
 
+class UnknownTaskError(EngineError, LookupError):
+    """An execution has no task of that name."""
+
+    def __init__(self, execution_id: str, task: str, near: Sequence[str]) -> None:
+        self.execution_id = execution_id
+        self.task = task
+        self.near = tuple(near)
+        super().__init__(
+            f"execution {execution_id} has no task {task!r}; did you mean "
+            f"{' or '.join(map(repr, near))}?"
+        )
+
+
 class WaitTimeoutError(EngineError, ValueError, TimeoutError):
     """An execution did not end within the time that the caller was willing to wait."""
 

@@ -162,3 +162,24 @@ def test_a_directory_is_no_database(place: Place) -> None:
         assert result.exit_code == 2
         assert "names a directory" in result.output
     assert not place.path.with_name(f"{place.path.name}-runners").exists()
+
+
+def test_why_an_execution_or_a_task_does_not_run_is_said(place: Place, ran: list[str]) -> None:
+    failed = document(ok(place.invoke("execution", "why", ran[2], "--json")))
+    assert (failed["reason"], failed["execution_id"]) == ("Failed", ran[2])
+    assert "ZeroDivisionError" in failed["sentence"]
+    line = ok(place.invoke("execution", "why", ran[0], "only")).output
+    assert line == "Completed: task 'only' completed\n"
+    unknown = place.invoke("execution", "why", ran[0], "onyl")
+    assert unknown.exit_code == 2
+    assert "has no task 'onyl'; did you mean 'only'?" in unknown.output
+
+
+def test_what_nobody_has_is_explained_without_a_runner(
+    place: Place, ran: list[str], where: Where
+) -> None:
+    where.query("UPDATE workflow_executions SET status = 'Running', owner = NULL")
+    where.query("UPDATE task_executions SET status = 'Ready'")
+    output = ok(place.invoke("execution", "why", ran[0])).output
+    assert output.startswith("NoOwner: task 'only' does not run: no runner has the execution\n")
+    assert "start a runner that knows workflow 'embedded::plain'" in output

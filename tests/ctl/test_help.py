@@ -57,6 +57,7 @@ def test_help_imports_nothing_slow() -> None:
         ["execution"],
         ["execution", "list"],
         ["execution", "show"],
+        ["execution", "why"],
         ["inspect"],
         ["key", "new"],
         ["run"],

@@ -23,6 +23,7 @@ from cloacina.errors import (
     InvalidUrlError,
     MissingDriverError,
     UnknownSettingError,
+    UnknownTaskError,
     UnknownWorkflowError,
 )
 from cloacina.packages.refusal import PackageMismatchError, PackageRefusedError
@@ -45,6 +46,7 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownWorkflowError, USAGE),
     (AmbiguousWorkflowError, USAGE),
     (ExecutionNotFoundError, USAGE),
+    (UnknownTaskError, USAGE),
     (AmbiguousExecutionIdError, USAGE),
     (DatabaseMissingError, USAGE),
     (InvalidUrlError, USAGE),

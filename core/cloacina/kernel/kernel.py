@@ -27,6 +27,7 @@ from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import (
     Ask,
     Await,
+    Inquire,
     LookAround,
     Request,
     Retry,
@@ -98,7 +99,7 @@ class Kernel:
             KernelFailedError: likewise, after it failed.
             EngineThreadError: likewise, on the kernel's own thread.
         """
-        if isinstance(message, Submission | Await | Ask | Retry):
+        if isinstance(message, Submission | Await | Ask | Retry | Inquire):
             self._refuse_own_thread()
             with self._gate:  # no submission may slip in behind the last look at the inbox
                 if self._failure is not None:
@@ -175,6 +176,8 @@ class Kernel:
                 return self._grant(message)
             case Retry():
                 self._retry(message)
+            case Inquire():
+                tell([message.answered], self._planner.standing(message.execution_id))
             case LookAround():
                 return self._look_around()
             case Stop():
@@ -337,7 +340,7 @@ class Kernel:
                 refuse([message.accepted, message.ended], error)
             elif isinstance(message, Await):
                 refuse([message.ended], error)
-            elif isinstance(message, Ask):
+            elif isinstance(message, Ask | Inquire):
                 refuse([message.answered], error)
             elif isinstance(message, Retry):
                 refuse([message.reopened], error)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cloacina.planner.events import Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,15 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquire:
+    """Somebody wants to know how an execution waits here."""
+
+    execution_id: str
+    answered: Future[Standing | None] = field(default_factory=Future)
+    """``None`` if it is not in flight here."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookAround:
     """Something changed outside: a peer came, rang or died, or a workflow was registered."""
 
@@ -58,4 +68,4 @@ class Stop:
     give_up_at_us: int
 
 
-Request = Submission | Await | Ask | Retry | LookAround | Stop
+Request = Submission | Await | Ask | Retry | Inquire | LookAround | Stop

@@ -143,6 +143,19 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
     return None
 
 
+def has_listener(directory: Path, runner_id: str) -> bool:
+    """Whether a runner listens to its bell; unlike its lock, asking disturbs nobody."""
+    try:
+        os.close(os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return False
+    return True
+
+
 LOOK: Final = b"l"
 """Rung when something changed that the others may want to look at."""
 TELL_ME: Final = b"t"

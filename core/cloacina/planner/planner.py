@@ -40,6 +40,7 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState, Reply, TaskState, restored
 from cloacina.planner.schedule import Limits, Schedule, Sources
+from cloacina.planner.standing import Standing
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
 
@@ -104,6 +105,22 @@ class Planner:
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""
         return execution_id in self._executions
+
+    def standing(self, execution_id: str) -> Standing | None:
+        """Return how an execution in flight here waits; ``None`` for any other."""
+        execution = self._executions.get(execution_id)
+        if execution is None:
+            return None
+        places = {
+            task.number: self._schedule.slots.place_of(execution_id, task.number)
+            for task in execution.tasks
+            if task.status in {TaskStatus.READY, TaskStatus.NOT_STARTED} and not task.waiting_for
+        }
+        return Standing(
+            free_slots=self._schedule.free_slots,
+            is_closing=self._schedule.is_closing,
+            queue={number: place for number, place in places.items() if place is not None},
+        )
 
     @property
     def stored(self) -> list[ExecutionState]:

@@ -75,6 +75,11 @@ class Schedule:
         """Who may run."""
         return self._slots
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more is started."""
+        return self._is_closing
+
     def pool_of(self, execution: ExecutionState, task: TaskState) -> Pool:
         """Return where a task's attempts run."""
         return self._limits.pools.pool_of(execution.identity, execution.topology.tasks[task.number])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from cloacina.planner.pools import Pool
+from cloacina.planner.standing import InQueue
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +76,22 @@ class Slots:
             if not queue:
                 del self._queues[first.pool.name]
         return first
+
+    def place_of(self, execution_id: str, task_number: int) -> InQueue | None:
+        """Return how a task waits, if it does."""
+        places = [place for queue in self._queues.values() for place in queue]
+        mine = [p for p in places if (p.execution_id, p.task_number) == (execution_id, task_number)]
+        if not mine:
+            return None
+        own = min(mine)
+        ahead = [place for place in places if place < own and place.execution_id != execution_id]
+        before = {(p.execution_id, p.task_number) for p in places if p < own}
+        return InQueue(
+            ahead=len(before),
+            preferred=sum(place.priority > own.priority for place in ahead),
+            pool=own.pool.name,
+            has_room=self._has_room(own.pool),
+        )
 
     def take(self, token: str, pool: Pool) -> None:
         """Give a slot, and a place in its pool, to an attempt."""

@@ -14,7 +14,7 @@ from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Ask, Await, LookAround, Retry, Submission
+from cloacina.kernel.requests import Ask, Await, Inquire, LookAround, Retry, Submission
 from cloacina.model.states import Answer
 from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
@@ -22,6 +22,7 @@ from cloacina.planner.events import Requested, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
+from cloacina.planner.standing import Standing
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.fleet import Fleet
 from cloacina.runtime import Runtime
@@ -118,6 +119,12 @@ class Engine:
         request = Retry(execution_id, from_failed)
         self._kernel.send(request)
         request.reopened.result()
+
+    def standing(self, execution_id: str) -> Standing | None:
+        """Return how an execution waits here; ``None`` if it is not in flight here."""
+        request = Inquire(execution_id)
+        self._kernel.send(request)
+        return request.answered.result()
 
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""

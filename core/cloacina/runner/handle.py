@@ -6,6 +6,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Protocol
 
 from cloacina.errors import WaitTimeoutError
+from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.result import WorkflowResult
@@ -36,6 +37,10 @@ class Controls(Protocol):
 
     def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> "ExecutionHandle":
         """Run it again."""
+        ...
+
+    def explain(self, execution_id: str, task: str | None = None) -> Explanation:
+        """Say why it is not running."""
         ...
 
 
@@ -79,6 +84,10 @@ class ExecutionHandle:
     def set_priority(self, priority: int) -> Answer:
         """Start sooner or later than others; see ``DefaultRunner.set_priority``."""
         return self._runner.set_priority(self.id, priority)
+
+    def explain(self, task: str | None = None) -> Explanation:
+        """Say why the execution, or a task of it, is not running; see ``DefaultRunner.explain``."""
+        return self._runner.explain(self.id, task)
 
     def retry(self, *, from_failed: bool = True) -> None:
         """Run the execution again; see ``DefaultRunner.retry_execution``. ``wait`` waits anew."""

@@ -23,6 +23,7 @@ from cloacina.errors import (
 from cloacina.executors.routing import RoutingConfig
 from cloacina.kernel.clock import new_execution_id
 from cloacina.kernel.requests import Submission
+from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
@@ -31,6 +32,7 @@ from cloacina.planner.execution import restored
 from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
+from cloacina.runner.explaining import explain
 from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
@@ -43,6 +45,7 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
+from cloacina.store.owner import owner_of
 from cloacina.store.url import Location, parse_location
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
@@ -362,6 +365,32 @@ class DefaultRunner:
         """
         self._require_engine().retry(execution_id, from_failed=from_failed)
         return self.handle(execution_id)
+
+    def explain(self, execution_id: str, task: str | None = None) -> Explanation:
+        """Say in one sentence why an execution, or a task of it, is not running.
+
+        It is read from the database, whoever has the execution; of one that this runner has, the
+        queue for slots is looked at, too. Of an execution that waits, the task is told that all
+        the others wait for.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            UnknownTaskError: if it has no such task; naming the nearest.
+        """
+        engine = self._require_engine()
+        standing = engine.standing(execution_id)
+        with engine.database.read() as connection:
+            stored = reader.load(connection, execution_id)
+            owner = owner_of(connection, execution_id)
+        return explain(
+            stored,
+            owner,
+            task=task,
+            location=self._location,
+            now_us=engine.clock.now().utc_us,
+            runtime=self.runtime,
+            standing=standing,
+        )
 
     def _ask(
         self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None

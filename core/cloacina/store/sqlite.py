@@ -26,7 +26,7 @@ from cloacina.errors import (
 from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.schema import ensure_schema
 from cloacina.store.sqlite_link import SqliteLink
-from cloacina.store.url import SqliteLocation
+from cloacina.store.url import SqliteLocation, sidecar_of
 from cloacina.store.writer import GroupWriter
 
 BUSY_TIMEOUT_MS = 10_000
@@ -73,7 +73,7 @@ class SqliteDatabase:
     @property
     def sidecar(self) -> Path:
         """The directory beside the file in which runners on this machine meet."""
-        return self.path.with_name(f"{self.path.name}-runners")
+        return sidecar_of(self.path)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

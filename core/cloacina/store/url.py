@@ -129,3 +129,8 @@ def _checked(default: str, schema: str | None) -> str:
     if schema.lower().startswith("pg_") or schema.lower() == "information_schema":
         raise InvalidSchemaError(schema, "Schema name must not be one that PostgreSQL reserves")
     return schema
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the directory beside a SQLite file in which the runners on it meet."""
+    return path.absolute().with_name(f"{path.name}-runners")

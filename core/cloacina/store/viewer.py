@@ -17,6 +17,7 @@ from cloacina.errors import (
 from cloacina.planner.events import StoredExecution
 from cloacina.store import reader
 from cloacina.store.drivers import require_psycopg
+from cloacina.store.owner import StoredOwner, owner_of
 from cloacina.store.schema import HEAD, current_revision
 from cloacina.store.sqlite_look import SqliteLook
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES
@@ -99,6 +100,11 @@ class Viewer:
             if len(found) > 1:
                 raise AmbiguousExecutionIdError(prefix, found)
             return reader.load(connection, found[0])
+
+    def owner(self, execution_id: str) -> StoredOwner | None:
+        """Return who has an execution."""
+        with self._look.read() as connection:
+            return owner_of(connection, execution_id)
 
     def unfinished(self, package_digest: str) -> list[StoredExecution]:
         """Return the executions of a package that have not ended, oldest first."""

@@ -11,6 +11,9 @@ _COMMANDS = {
     "show": CommandReference(
         "cloacina.ctl.execution.show:show", "Show one execution as it stands."
     ),
+    "why": CommandReference(
+        "cloacina.ctl.execution.why:why", "Say why an execution, or a task of it, does not run."
+    ),
 }
 
 

@@ -1,0 +1,287 @@
+"""Say why a task or an execution is not running, from what is stored and what its runner knows.
+
+Pure: whoever asks collects the facts. The first obstacle that is found is told, from what holds up
+a whole execution to what holds up one task of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloacina.model.explanation import Explanation, Reason
+from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
+from cloacina.planner.events import StoredExecution, StoredTask
+from cloacina.planner.standing import InQueue, Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The runner that has an execution."""
+
+    runner_id: str
+    host: str | None = None
+    process_id: int | None = None
+    is_alive: bool = True
+
+    def __str__(self) -> str:
+        where = "" if self.host is None else f" (process {self.process_id} on {self.host})"
+        return f"runner {self.runner_id}{where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an explanation is made of.
+
+    Attributes:
+        stored: the execution.
+        owner: who has it; ``None`` for nobody.
+        standing: how it stands with this runner, if this runner has it.
+        can_serve: whether this runner could run it; ``None`` if whoever asks is no runner.
+        is_known: whether some version of its workflow, or its package, is there at least.
+        now_us: the time by the wall clock.
+        to_text: writes such a time.
+    """
+
+    stored: StoredExecution
+    owner: Owner | None
+    standing: Standing | None = None
+    can_serve: bool | None = None
+    is_known: bool = False
+    now_us: int
+    to_text: Callable[[int], str]
+
+    def name(self, number: int) -> str:
+        """Return the id of a task."""
+        return self.stored.topology.tasks[number].id
+
+
+def explain_task(facts: Facts, number: int) -> Explanation:
+    """Say why a task is not running."""
+    task = facts.stored.tasks[number]
+    return _ended(facts, task) or _held_up(facts, task) or _waiting(facts, task)
+
+
+def explain_execution(facts: Facts) -> Explanation:
+    """Say why an execution is not running."""
+    status = ExecutionStatus(facts.stored.status)
+    if status.is_final:
+        error = facts.stored.error_type
+        because = f": {error}: {facts.stored.error_message}" if error else ""
+        hint = "" if status is ExecutionStatus.COMPLETED else "retry it to run it again"
+        sentence = f"the execution is {status.value}{because}"
+        return Explanation(reason=Reason(status.value), sentence=sentence, unblock=hint)
+    left = [task for task in facts.stored.tasks if not TaskStatus(task.status).is_final]
+    if not left:
+        return _execution_held_up(facts) or _nothing_left(facts)
+    found = [explain_task(facts, task.number) for task in left]
+    # what all the others wait for, directly or not, comes first
+    return min(found, key=lambda each: _WEIGHT.get(each.reason, 1))
+
+
+_WEIGHT = {Reason.RUNNING: 0, Reason.DEPENDENCY: 2}
+
+
+def _ended(facts: Facts, task: StoredTask) -> Explanation | None:
+    name = facts.name(task.number)
+    match TaskStatus(task.status):
+        case TaskStatus.COMPLETED:
+            reason, sentence, hint = Reason.COMPLETED, f"task {name!r} completed", ""
+        case TaskStatus.FAILED:
+            reason, hint = Reason.FAILED, "retry the execution to run it again"
+            sentence = f"task {name!r} failed: {task.error_type}: {task.error_message}"
+        case TaskStatus.CANCELLED:
+            reason, hint = Reason.CANCELLED, "retry the execution to run it again"
+            sentence = f"task {name!r} was cancelled"
+        case TaskStatus.SKIPPED:
+            is_tainted = task.sub_status == SubStatus.UPSTREAM_FAILED
+            reason = Reason.UPSTREAM_FAILED if is_tainted else Reason.RULE
+            hint = "retry the execution to run both again" if is_tainted else ""
+            sentence = f"task {name!r} was skipped: {task.reason}"
+        case TaskStatus.RUNNING:
+            return _running(facts, task)
+        case _:
+            return None
+    return Explanation(reason=reason, sentence=sentence, unblock=hint, task=name)
+
+
+def _running(facts: Facts, task: StoredTask) -> Explanation | None:
+    owner = facts.owner
+    if owner is None or not owner.is_alive:
+        return None  # its attempt is recorded as running, and nobody runs it
+    name = facts.name(task.number)
+    sentence = f"task {name!r} is running, attempt {task.attempt}, on {owner}"
+    return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
+
+
+def _held_up(facts: Facts, task: StoredTask) -> Explanation | None:
+    """What holds up the whole execution."""
+    name = facts.name(task.number)
+    if facts.stored.stopping is not None:
+        why = {
+            StopReason.CANCEL: "is being cancelled",
+            StopReason.TIMEOUT: "took longer than its workflow allows",
+            StopReason.FAIL_FAST: "is ending early, as a task failed",
+        }[StopReason(facts.stored.stopping)]
+        sentence = f"task {name!r} will not start: the execution {why}"
+        hint = "retry the execution once it has ended"
+        return Explanation(reason=Reason.STOPPING, sentence=sentence, unblock=hint, task=name)
+    found = _execution_held_up(facts)
+    if found is None:
+        return None
+    return Explanation(
+        reason=found.reason,
+        sentence=f"task {name!r} does not run: {found.sentence}",
+        unblock=found.unblock,
+        task=name,
+    )
+
+
+def _execution_held_up(facts: Facts) -> Explanation | None:
+    owner = facts.owner
+    if facts.stored.status == ExecutionStatus.PAUSED:
+        sentence, hint = "the execution is paused", "resume it"
+        return Explanation(reason=Reason.PAUSED, sentence=sentence, unblock=hint)
+    if owner is None:
+        return _unowned(facts)
+    if not owner.is_alive:
+        return Explanation(
+            reason=Reason.OWNER_DEAD,
+            sentence=f"{owner} had the execution and died",
+            unblock="the next runner that looks around, and knows the workflow, goes on with it",
+        )
+    return None
+
+
+def _unowned(facts: Facts) -> Explanation:
+    identity = facts.stored.identity
+    workflow = f"{identity.package}::{identity.workflow}"
+    is_new = facts.stored.epoch == 0
+    if facts.can_serve is None:
+        reason = Reason.PENDING if is_new else Reason.NO_OWNER
+        sentence = "no runner has " + ("taken the execution yet" if is_new else "the execution")
+        hint = f"start a runner that knows workflow {workflow!r}"
+        if identity.package_digest is not None:
+            hint += f" and loads package {identity.package_digest}"
+    elif facts.can_serve:
+        reason = Reason.PENDING if is_new else Reason.CLAIM_DUE
+        sentence = "no runner has taken the execution " + ("yet" if is_new else "over yet")
+        hint = "this runner takes it the next time it looks around, which is about to happen"
+    elif identity.package_digest is not None:
+        reason = Reason.PACKAGE_MISSING
+        sentence = (
+            "no runner has the execution, and the package that it is pinned to "
+            f"({identity.package_digest}) is not loaded here"
+        )
+        hint = "load that very package in a runner on this database"
+    elif facts.is_known:
+        reason = Reason.WORKFLOW_CHANGED
+        sentence = (
+            f"no runner has the execution, and workflow {workflow!r}, as it is registered here, "
+            "lacks tasks that the execution was planned with"
+        )
+        hint = f"register version {identity.workflow_version} as well, or migrate the execution"
+    else:
+        reason = Reason.WORKFLOW_UNKNOWN
+        sentence = f"no runner has the execution, and workflow {workflow!r} is not registered here"
+        hint = "register the workflow in a runner on this database"
+    return Explanation(reason=reason, sentence=sentence, unblock=hint)
+
+
+def _waiting(facts: Facts, task: StoredTask) -> Explanation:
+    """What holds up one task of an execution that goes on."""
+    name = facts.name(task.number)
+    before = [
+        facts.name(number)
+        for number in facts.stored.topology.dependencies[task.number]
+        if not TaskStatus(facts.stored.tasks[number].status).is_final
+    ]
+    if before:
+        return Explanation(
+            reason=Reason.DEPENDENCY,
+            sentence=f"task {name!r} waits for {_listed(before)}, which it depends on",
+            unblock="it is decided when those have ended",
+            task=name,
+            waits_for=tuple(before),
+        )
+    if task.due_at_us is not None and task.due_at_us > facts.now_us:
+        until = facts.to_text(task.due_at_us)
+        return Explanation(
+            reason=Reason.RETRY_DELAY,
+            sentence=(
+                f"task {name!r} failed {task.failures} times and is tried again at {until}, after "
+                "the delay of its retry policy"
+            ),
+            unblock="wait until then",
+            task=name,
+            until=until,
+        )
+    return _ready(facts, task)
+
+
+def _ready(facts: Facts, task: StoredTask) -> Explanation:
+    name, standing = facts.name(task.number), facts.standing
+    if standing is None:
+        return Explanation(
+            reason=Reason.OWNER_ELSEWHERE,
+            sentence=f"task {name!r} is ready and waits for a free slot of {facts.owner}",
+            unblock="it starts when that runner has one; ask there for more",
+            task=name,
+        )
+    if standing.is_closing:
+        return Explanation(
+            reason=Reason.SHUTTING_DOWN,
+            sentence=f"task {name!r} is ready, but its runner is being shut down",
+            unblock="the next runner goes on with it",
+            task=name,
+        )
+    place = standing.queue.get(task.number)
+    if place is not None:
+        found = _in_queue(name, standing, place)
+        if found is not None:
+            return found
+    return Explanation(
+        reason=Reason.STARTING,
+        sentence=f"task {name!r} is ready and about to start",
+        unblock="nothing stands in its way",
+        task=name,
+    )
+
+
+def _in_queue(name: str, standing: Standing, place: InQueue) -> Explanation | None:
+    if not place.has_room and standing.free_slots:
+        return Explanation(
+            reason=Reason.POOL,
+            sentence=f"task {name!r} is ready, but executor {place.pool!r} runs all it can",
+            unblock="it starts when one of the attempts there ends",
+            task=name,
+        )
+    if standing.free_slots:
+        return None
+    if place.preferred:
+        return Explanation(
+            reason=Reason.PRIORITY,
+            sentence=(
+                f"task {name!r} is ready, all slots are taken, and {place.preferred} tasks of "
+                "executions of higher priority come first"
+            ),
+            unblock="raise its priority, or wait until those have started",
+            task=name,
+        )
+    return Explanation(
+        reason=Reason.SLOT,
+        sentence=(
+            f"task {name!r} is ready, but all slots of its runner are taken, and {place.ahead} "
+            "tasks come before it"
+        ),
+        unblock="it starts when attempts end; max_concurrent_tasks, or another runner, adds slots",
+        task=name,
+    )
+
+
+def _nothing_left(facts: Facts) -> Explanation:
+    sentence = "every task has ended, and the execution is about to"
+    return Explanation(reason=Reason.STARTING, sentence=sentence, unblock=str(facts.owner or ""))
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:5]))
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
