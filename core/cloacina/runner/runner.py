@@ -41,9 +41,13 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
+<<<<<<< HEAD
 from cloacina.store.retention import prune
 from cloacina.store.url import parse_location
 from cloacina_sdk.duration import to_milliseconds
+=======
+from cloacina.store.url import Location, parse_location
+>>>>>>> main
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
 _OPEN: "set[DefaultRunner]" = set()
@@ -62,7 +66,7 @@ class DefaultRunner:
 
     def __init__(
         self,
-        database_url: str | Path,
+        database_url: str | Path | Location,
         *,
         config: DefaultRunnerConfig | None = None,
         runtime: Runtime | None = None,
