@@ -41,13 +41,9 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
-<<<<<<< HEAD
 from cloacina.store.retention import prune
-from cloacina.store.url import parse_location
-from cloacina_sdk.duration import to_milliseconds
-=======
 from cloacina.store.url import Location, parse_location
->>>>>>> main
+from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
 _OPEN: "set[DefaultRunner]" = set()
