@@ -334,3 +334,20 @@ def test_no_retry_waits_for_a_moment_that_the_calendar_does_not_have() -> None:
     world.end("a", replace(a_failure(), is_retry_wanted=True, retry_after_ms=2**53))
     due_at_us = execution.tasks[0].due_at_us or 0
     assert due_at_us - world.now.utc_us == decide.LONGEST_DELAY_MS * 1000
+
+
+def test_a_time_limit_from_before_a_retry_does_not_end_the_execution() -> None:
+    world, base = World(), a_stored(World()).stored
+    limited = a_workflow(a_task("a"), timeout_ms=10_000)
+    world.submit(limited)
+    world.pass_time(4)
+    world.end("a", a_failure())
+    first = replace(base.tasks[1], number=0, status="Ready", token=None, started_at_us=None)
+    again = replace(base, topology=Topology.of(limited), tasks=(first,), started_at_us=world.now_us)
+    world.ended.clear()
+    world.step(Claimed(stored=again))
+    execution = world.planner_execution("e")
+    world.pass_time(7)
+    assert (execution.status, execution.stopping) == ("Running", None)
+    world.pass_time(3)
+    assert execution.stopping == "Timeout"

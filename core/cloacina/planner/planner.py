@@ -287,8 +287,8 @@ class Planner:
 
     def _ring(self, timer: Timer, execution: ExecutionState, now: Now) -> list[Effect]:
         if timer.task_number is None:
-            if not execution.can_be_stopped:
-                return []
+            if not execution.can_be_stopped or timer.attempt != execution.epoch:
+                return []  # of an earlier run, if it was retried
             effects = self._stop(execution, StopReason.TIMEOUT, now)
             return effects + self._advance(execution, [], now)
         task = execution.tasks[timer.task_number]

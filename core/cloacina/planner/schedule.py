@@ -131,7 +131,7 @@ class Schedule:
         if limit_ms is not None and execution.started_at_us is not None:
             spent_us = max(0, now.utc_us - execution.started_at_us)
             due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
-            self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
+            self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id, epoch=execution.epoch)
 
     def take_due(self, now: Now) -> Iterator[Timer]:
         """Remove and yield the timers that ring."""

@@ -31,6 +31,7 @@ class Timer:
     execution_id: str = field(compare=False)
     task_number: int | None = field(compare=False)
     attempt: int = field(compare=False)
+    """The number of the task's attempt; for an execution, the epoch of its owner."""
     token: str | None = field(compare=False)
 
 
@@ -54,10 +55,11 @@ class Timers:
         execution_id: str,
         *,
         task: TaskState | None = None,
+        epoch: int = 0,
     ) -> None:
         """Ring ``alarm`` at ``due_us``, for an execution or for the present attempt of a task."""
         self._armed += 1
-        number, attempt, token = None, 0, None
+        number, attempt, token = None, epoch, None
         if task is not None:
             number, attempt, token = task.number, task.attempt, task.token
         timer = Timer(due_us, self._armed, alarm, execution_id, number, attempt, token)
