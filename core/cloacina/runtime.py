@@ -168,6 +168,18 @@ class Runtime:
                 return exact
             return self._embedded.get(place)
 
+    def version(self, identity: Identity, version: str | None) -> Registered | None:
+        """Return a version of an execution's workflow, or the one that new executions get.
+
+        ``None`` if it was never registered here, or its package is not loaded any more.
+        """
+        place = identity.tenant, identity.package, identity.workflow
+        with self._lock:
+            if version is not None:
+                return self._versions.get((*place, version))
+            offered = self._embedded if identity.package_digest is None else self._packaged
+            return offered.get(place)
+
     def can_serve(self, identity: Identity, topology: Topology) -> bool:
         """Whether every task of a stored graph has somewhere to run here."""
         served = self.serving(identity)

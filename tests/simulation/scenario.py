@@ -27,6 +27,7 @@ from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 
 SECOND = 1_000_000
 MOST_URGENT = 5
+_WISHES = (Wish.CANCEL, Wish.PAUSE, Wish.RESUME, Wish.SET_PRIORITY)
 FAULTS_END_US = 60 * SECOND
 """From then on nothing goes wrong any more, and everything submitted must end."""
 
@@ -145,9 +146,7 @@ def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
 
 
 def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
-    enabled = dice.choice(
-        ((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), tuple(Wish), tuple(Wish))
-    )
+    enabled = dice.choice(((), (), (Wish.CANCEL,), (Wish.PAUSE, Wish.RESUME), _WISHES, _WISHES))
     count = dice.randrange(8) if enabled else 0
     moments = sorted(dice.randrange(40 * SECOND) for _ in range(count))
     return tuple((moment, dice.choice(enabled)) for moment in moments)

@@ -9,6 +9,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 from cloacina.errors import (
@@ -35,6 +36,7 @@ from cloacina.kernel.requests import (
     Submission,
 )
 from cloacina.kernel.waiters import Waiters, refuse, tell
+from cloacina.model.states import Answer, Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
     AttemptSettled,
@@ -43,12 +45,20 @@ from cloacina.planner.effects import (
     StartAttempt,
     StopAttempt,
 )
-from cloacina.planner.events import AttemptEnded, Claimed, Event, TimePassed
+from cloacina.planner.events import (
+    AttemptEnded,
+    Claimed,
+    Event,
+    Requested,
+    TimePassed,
+    Verdict,
+)
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
 from cloacina.store.direct import Settled
+from cloacina.store.migration import FindTarget
 
 _LOG = logging.getLogger("cloacina")
 
@@ -65,8 +75,9 @@ class Kernel:
         observer: Observer,
         clock: Clock,
     ) -> None:
-        """Bring the parts together; ``start`` begins, once ``dispatcher`` is set."""
+        """Bring the parts together; ``start`` begins, once all attributes are set."""
         self.dispatcher: Dispatcher
+        self.find_target: FindTarget
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
@@ -81,6 +92,8 @@ class Kernel:
         self._stop: Stop | None = None
         self._has_obeyed = False
         """Whether commands are answered in this turn."""
+        self._migrations: list[tuple[Requested, Future[Verdict] | None]] = []
+        """Asked for in this turn, here or (without a future) by commands."""
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
@@ -159,6 +172,7 @@ class Kernel:
         self._carry_out(committed.due)
         if any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
+        self._migrate()
         if self._has_obeyed:
             self._has_obeyed = False
             self._neighbours.tell_of_answers()
@@ -197,6 +211,9 @@ class Kernel:
     def _grant(self, ask: Ask) -> list[Effect]:
         """Do what is asked of an execution of ours, or of nobody's, or leave it to its owner."""
         wanted = ask.wanted
+        if wanted.wish == Wish.MIGRATE:
+            self._migrations.append((wanted, ask.answered))
+            return []
         if self._planner.owns(wanted.execution_id):
             # it never was in the inbox, where nobody would look for the answer
             here = replace(wanted, command_id=None)
@@ -235,7 +252,9 @@ class Kernel:
         is_any_done = False
         commands = self._lookout.commands()
         for command in commands:
-            if self._planner.owns(command.execution_id):
+            if command.wish == Wish.MIGRATE:
+                self._migrations.append((command, None))
+            elif self._planner.owns(command.execution_id):
                 effects += self._step(command)
                 self._has_obeyed = is_any_done = True
             else:
@@ -245,6 +264,30 @@ class Kernel:
         if is_any_done and len(commands) == AT_ONCE:
             self._inbox.put(LookAround())  # there may be more
         return effects
+
+    def _migrate(self) -> None:
+        """Change executions to other versions, now that all of this turn is written."""
+        while self._migrations:
+            wanted, answered = self._migrations.pop(0)
+            try:
+                settled = self._neighbours.migrate(
+                    wanted, self.find_target, self._clock.now(), is_new=answered is not None
+                )
+            except EngineError as error:
+                self._lookout.note(error)
+                refuse([answered] if answered else [], error)
+                continue
+            if settled.verdict is None:
+                if answered is not None:
+                    self._waiters.expect_answer(wanted.command_id or "", answered)
+                    self._inbox.put(LookAround())  # its owner may be dead
+                continue
+            if settled.verdict.answer is Answer.GRANTED:
+                self._planner.forget(wanted.execution_id)
+                self._inbox.put(LookAround())
+            self._follow(settled)
+            tell([answered] if answered else [], settled.verdict)
+            self._has_obeyed |= answered is None
 
     def _follow(self, settled: Settled) -> None:
         """Tell of an execution that nobody owned, if it has ended."""

@@ -105,6 +105,11 @@ class Lookout:
             if stored is not None:
                 yield execution_id, stored
 
+    def note(self, error: EngineError) -> None:
+        """Look around again if what failed may succeed later."""
+        if isinstance(error, StoreUnavailableError):
+            self.look_later(error)
+
     def look_later(self, error: StoreUnavailableError) -> None:
         """Look around again, as the database could not be asked; later each time."""
         _LOG.warning("%s; looking again in %g s", error, self._pause_s)

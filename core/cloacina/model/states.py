@@ -64,6 +64,8 @@ class Wish(StrEnum):
     RESUME = "Resume"
     SET_PRIORITY = "SetPriority"
     """Its argument is the new priority, in decimal digits."""
+    MIGRATE = "Migrate"
+    """To another version of its workflow: the argument, or the one for new executions."""
 
 
 class Answer(StrEnum):

@@ -10,8 +10,9 @@ from cloacina.errors import EngineError, ExecutionNotRetryableError, StoreUnavai
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.store import commands, direct, ownership, reader
+from cloacina.store import commands, direct, migration, ownership, reader
 from cloacina.store.contract import Database
+from cloacina.store.migration import FindTarget
 
 _LOG = logging.getLogger("cloacina")
 
@@ -49,20 +50,35 @@ class Member(ABC):
         try:
             with self._store.write() as connection:
                 settled = direct.settle(connection, request, self._runner_id, now, is_new=is_new)
-        except ValueError as error:  # damaged rows must not keep a command open for ever
-            _LOG.error("execution %s cannot be read: %s", request.execution_id, error)
-            problem = f"what is stored of the execution cannot be read: {error}"
-            settled = direct.Settled(Verdict(Answer.REFUSED, problem))
-            with self._store.write() as connection:
-                commands.close(
-                    connection,
-                    request.command_id or "",
-                    Verdict(Answer.REFUSED, problem),
-                    now.utc_us,
-                )
+        except ValueError as error:
+            settled = self._refuse(request, error, now)
         if settled.verdict is not None or is_new:
             self._ring_all()
         return settled
+
+    def migrate(
+        self, request: Requested, find_target: FindTarget, now: Now, *, is_new: bool
+    ) -> direct.Settled:
+        """Change an execution to another version of its workflow (see ``Neighbours``)."""
+        try:
+            with self._store.write() as connection:
+                settled = migration.migrate(
+                    connection, request, self._runner_id, find_target, now, is_new=is_new
+                )
+        except ValueError as error:
+            settled = self._refuse(request, error, now)
+        if settled.verdict is not None or is_new:
+            self._ring_all()
+        return settled
+
+    def _refuse(self, request: Requested, error: ValueError, now: Now) -> direct.Settled:
+        """Answer that an execution is damaged, which must not keep a command open for ever."""
+        _LOG.error("execution %s cannot be read: %s", request.execution_id, error)
+        problem = f"what is stored of the execution cannot be read: {error}"
+        verdict = Verdict(Answer.REFUSED, problem)
+        with self._store.write() as connection:
+            commands.close(connection, request.command_id or "", verdict, now.utc_us)
+        return direct.Settled(verdict)
 
     def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
         """Have an execution run again, and wake those who may go on with it."""

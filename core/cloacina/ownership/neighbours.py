@@ -6,6 +6,7 @@ from typing import Protocol
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.store.direct import Settled
+from cloacina.store.migration import FindTarget
 from cloacina.store.ownership import Unowned
 
 Accepts = Callable[[Unowned], bool]
@@ -46,6 +47,20 @@ class Neighbours(Protocol):
         """Do or refuse at once what is asked of an execution that nobody owns, or that has ended.
 
         What another runner owns is left to that one: a new request goes into its inbox.
+
+        Raises:
+            ExecutionNotFoundError: if there is no such execution.
+            StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
+    def migrate(
+        self, request: Requested, find_target: FindTarget, now: Now, *, is_new: bool
+    ) -> Settled:
+        """Change an execution that is ours or nobody's to another version of its workflow.
+
+        Nobody owns it afterwards. All that this runner did to it must be written before. What
+        another runner owns is left to that one: a new request goes into its inbox.
 
         Raises:
             ExecutionNotFoundError: if there is no such execution.

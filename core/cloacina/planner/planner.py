@@ -254,6 +254,8 @@ class Planner:
                 detail = f"{execution.identity.priority} -> {priority}"
                 execution.identity = replace(execution.identity, priority=priority)
                 execution.record("execution_priority_changed", now.utc_us, detail=detail)
+            case Wish.MIGRATE:
+                raise AssertionError("an execution is migrated in the database, not in the planner")
             case _:
                 assert_never(wish)
         ready = [t for t in execution.tasks if t.status is TaskStatus.READY]

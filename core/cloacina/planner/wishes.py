@@ -27,6 +27,7 @@ def judge(execution: ExecutionState, asked: Requested) -> Verdict:
         Wish.PAUSE: execution.status is ExecutionStatus.PAUSED,
         Wish.RESUME: execution.status is not ExecutionStatus.PAUSED,
         Wish.SET_PRIORITY: asked.argument == str(execution.identity.priority),
+        Wish.MIGRATE: False,
     }
     return Verdict(Answer.UNCHANGED if is_so_already[wish] else Answer.GRANTED)
 

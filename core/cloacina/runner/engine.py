@@ -18,8 +18,9 @@ from cloacina.kernel.requests import Ask, Await, Inquire, LookAround, Retry, Sub
 from cloacina.model.states import Answer
 from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
-from cloacina.planner.events import Requested, Verdict
+from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.migrate import Target
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.planner.standing import Standing
@@ -74,6 +75,7 @@ class Engine:
             self._kernel.send,
             timeout_ms=_milliseconds(config.task_timeout_seconds),
         )
+        self._kernel.find_target = self._target
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
         self._neighbours.join(now_us, self._look_around)
@@ -142,6 +144,14 @@ class Engine:
 
     def _look_around(self) -> None:
         self._kernel.send(LookAround())
+
+    def _target(self, identity: Identity, version: str | None) -> Target | None:
+        found = self._runtime.version(identity, version)
+        if found is None:
+            return None
+        return Target(
+            version=found.version, package_digest=found.package_digest, topology=found.topology
+        )
 
     def _accepts(self, found: ownership.Unowned) -> bool:
         if found.is_stopping:

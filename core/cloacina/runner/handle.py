@@ -35,6 +35,10 @@ class Controls(Protocol):
         """Let it start sooner or later than others."""
         ...
 
+    def migrate(self, execution_id: str, to_version: str | None = None) -> Answer:
+        """Go on by another version of its workflow."""
+        ...
+
     def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> "ExecutionHandle":
         """Run it again."""
         ...
@@ -84,6 +88,10 @@ class ExecutionHandle:
     def set_priority(self, priority: int) -> Answer:
         """Start sooner or later than others; see ``DefaultRunner.set_priority``."""
         return self._runner.set_priority(self.id, priority)
+
+    def migrate(self, to_version: str | None = None) -> Answer:
+        """Go on by another version of the workflow; see ``DefaultRunner.migrate``."""
+        return self._runner.migrate(self.id, to_version)
 
     def explain(self, task: str | None = None) -> Explanation:
         """Say why the execution, or a task of it, is not running; see ``DefaultRunner.explain``."""

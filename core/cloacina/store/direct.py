@@ -31,6 +31,7 @@ class Locked:
 
     has_ended: bool
     is_free: bool
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def lock(connection: sa.Connection, execution_id: str) -> Locked:
     if connection.execute(row.with_for_update()).first() is None:
         raise ExecutionNotFoundError(execution_id)
     # by a statement of its own, which sees what was committed while the lock was waited for
-    stands = sa.select(has_ended(), is_free()).where(EXECUTIONS.c.id == execution_id)
-    ended, free = connection.execute(stands).one()
-    return Locked(has_ended=bool(ended), is_free=bool(free))
+    stands = sa.select(has_ended(), is_free(), EXECUTIONS.c.owner)
+    ended, free, owner = connection.execute(stands.where(EXECUTIONS.c.id == execution_id)).one()
+    return Locked(has_ended=bool(ended), is_free=bool(free), owner=owner)
 
 
 def change(
@@ -71,15 +72,28 @@ def change(
     Raises:
         ValueError: if what is stored cannot be read.
     """
-    this = EXECUTIONS.c.id == execution_id
-    connection.execute(
-        sa.update(EXECUTIONS).where(this).values(owner=by, epoch=EXECUTIONS.c.epoch + 1)
-    )
+    seize(connection, execution_id, by)
     execution = decide(reader.load(connection, execution_id))
     write(connection, Batch.of([execution], by, ()))
-    if not execution.status.is_final:
-        connection.execute(sa.update(EXECUTIONS).where(this).values(owner=None))
+    let_go(connection, execution)
     return execution
+
+
+def seize(connection: sa.Connection, execution_id: str, by: str) -> None:
+    """Make a runner the owner of a locked execution, in an epoch of its own."""
+    connection.execute(
+        sa.update(EXECUTIONS)
+        .where(EXECUTIONS.c.id == execution_id)
+        .values(owner=by, epoch=EXECUTIONS.c.epoch + 1)
+    )
+
+
+def let_go(connection: sa.Connection, execution: ExecutionState) -> None:
+    """Leave an execution to whoever claims it, unless it has ended."""
+    if not execution.status.is_final:
+        connection.execute(
+            sa.update(EXECUTIONS).where(EXECUTIONS.c.id == execution.id).values(owner=None)
+        )
 
 
 def settle(

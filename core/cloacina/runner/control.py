@@ -1,0 +1,170 @@
+"""What people ask of executions through a runner, whichever runner has them."""
+
+from abc import ABC, abstractmethod
+
+from cloacina.errors import WishRefusedError
+from cloacina.model.explanation import Explanation
+from cloacina.model.states import Answer, Wish
+from cloacina.planner.events import Requested
+from cloacina.runner.engine import Engine
+from cloacina.runner.explaining import explain
+from cloacina.runner.handle import ExecutionHandle
+from cloacina.runner.submission import check_priority
+from cloacina.runtime import Runtime
+from cloacina.store import reader
+from cloacina.store.owner import owner_of
+from cloacina.store.url import Location
+
+_PATIENCE_S = 10.0
+
+
+class Control(ABC):
+    """The half of a runner that controls executions. Safe to use from several threads."""
+
+    runtime: Runtime
+    _location: Location
+
+    @abstractmethod
+    def _require_engine(self) -> Engine: ...
+
+    @abstractmethod
+    def handle(self, execution_id: str) -> ExecutionHandle:
+        """Return a handle to any execution of this database."""
+
+    def cancel(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+        """End an execution: start nothing more, and ask what runs to end.
+
+        Attempts have ``config.cancel_grace_seconds`` to end in their own way; then workers are
+        killed, coroutines cancelled again, and threads given up. What another runner has, that
+        runner is told to end; what none has ends at once, whether or not its workflow is known
+        here. Returns when the request is durable, not when all has ended.
+
+        Args:
+            execution_id: of any execution of this database.
+            timeout: seconds to wait at most until the runner that has it answers.
+
+        Returns:
+            ``Granted``; ``Unchanged`` if it is being cancelled already; ``Ending`` if it is being
+            stopped for another reason; ``Ended`` if it had ended before; ``Left`` if the runner
+            that has it did not answer in time: the request stands until it does.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            WishRefusedError: if what is stored of it cannot be read.
+        """
+        return self._ask(execution_id, Wish.CANCEL, timeout)
+
+    def pause(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+        """Start nothing more of an execution until ``resume``; attempts that run go on.
+
+        Arguments, answers and errors are those of ``cancel``; it is ``Ending`` once it was
+        cancelled.
+        """
+        return self._ask(execution_id, Wish.PAUSE, timeout)
+
+    def resume(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+        """Go on with a paused execution.
+
+        Arguments, answers and errors are those of ``cancel``; it is ``Unchanged`` if it is not
+        paused.
+        """
+        return self._ask(execution_id, Wish.RESUME, timeout)
+
+    def set_priority(
+        self, execution_id: str, priority: int, *, timeout: float = _PATIENCE_S
+    ) -> Answer:
+        """Let the tasks of an execution start sooner or later than others when slots are short.
+
+        Args:
+            execution_id: of any execution of this database.
+            priority: higher starts first; from -1,000,000 to 1,000,000.
+            timeout: as for ``cancel``, whose answers and errors are these, too.
+
+        Raises:
+            InvalidConfigError: if the priority is out of range.
+        """
+        check_priority(priority)
+        return self._ask(execution_id, Wish.SET_PRIORITY, timeout, str(priority))
+
+    def migrate(
+        self,
+        execution_id: str,
+        to_version: str | None = None,
+        *,
+        timeout: float = _PATIENCE_S,
+    ) -> Answer:
+        """Go on with an unfinished execution by another version of its workflow.
+
+        What has ended keeps its output, so that it must be the same in both versions: its code, its
+        rule and its dependencies. Nothing may be running: pause the execution first, and let its
+        attempts end. What has not ended is decided anew by the other graph; attempts and failures
+        are kept.
+
+        Args:
+            execution_id: of any execution of this database.
+            to_version: ``Workflow.version`` of an embedded workflow or the digest of a package; it
+                must be registered in the runner that has the execution, or here if none has it.
+                The one that new executions get, if left out.
+            timeout: as for ``cancel``, whose answers these are, too. ``Unchanged`` if it is of that
+                version already.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            WishRefusedError: with every reason against it.
+        """
+        return self._ask(execution_id, Wish.MIGRATE, timeout, to_version)
+
+    def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> ExecutionHandle:
+        """Run an execution that failed or was cancelled again, and return a handle to wait with.
+
+        Only what failed or was cancelled runs again, and what depends on it, be it that it was
+        skipped, failed or completed; all other outputs are kept. Attempts are numbered on, failures
+        are counted anew, and so is the time that the workflow may take. It runs where its workflow
+        is known, here or elsewhere, once its package is loaded.
+
+        Args:
+            execution_id: of any execution of this database.
+            from_failed: ``False`` to run every task again.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            ExecutionNotRetryableError: if it did complete, or runs; of two who ask at once, one
+                finds it running.
+        """
+        self._require_engine().retry(execution_id, from_failed=from_failed)
+        return self.handle(execution_id)
+
+    def explain(self, execution_id: str, task: str | None = None) -> Explanation:
+        """Say in one sentence why an execution, or a task of it, is not running.
+
+        It is read from the database, whoever has the execution; of one that this runner has, the
+        queue for slots is looked at, too. Of an execution that waits, the task is told that all
+        the others wait for.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            UnknownTaskError: if it has no such task; naming the nearest.
+        """
+        engine = self._require_engine()
+        standing = engine.standing(execution_id)
+        with engine.database.read() as connection:
+            stored = reader.load(connection, execution_id)
+            owner = owner_of(connection, execution_id)
+        return explain(
+            stored,
+            owner,
+            task=task,
+            location=self._location,
+            now_us=engine.clock.now().utc_us,
+            runtime=self.runtime,
+            standing=standing,
+        )
+
+    def _ask(
+        self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None
+    ) -> Answer:
+        wanted = Requested(execution_id=execution_id, wish=wish, argument=argument)
+        verdict = self._require_engine().ask(wanted, timeout)
+        if verdict.answer is Answer.REFUSED:
+            raise WishRefusedError(execution_id, wish, verdict.detail)
+        return verdict.answer
