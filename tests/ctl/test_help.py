@@ -54,6 +54,8 @@ def test_help_imports_nothing_slow() -> None:
     "command",
     [
         ["config", "show"],
+        ["db", "migrate"],
+        ["db", "status"],
         ["execution"],
         ["execution", "list"],
         ["execution", "show"],

@@ -20,6 +20,7 @@ _BUILT_IN = {
     "config": CommandReference(
         "cloacina.ctl.config:config", "Show the settings and where each is from."
     ),
+    "db": CommandReference("cloacina.ctl.db:db", "Look after the database."),
     "demo": CommandReference(
         "cloacina.ctl.demo.command:demo", "Build, sign, run, kill and resume two sample packages."
     ),
