@@ -168,6 +168,11 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, check_same_thread=False)
 
 
+def sidecar_of(path: Path) -> Path:
+    """Return the directory in which the runners on a file meet."""
+    return path.with_name(f"{path.name}-runners")
+
+
 def open_directory(path: Path) -> int:
     """Open a directory, making it first; the caller owns the descriptor."""
     while True:
