@@ -26,7 +26,7 @@ from cloacina.errors import (
 from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.schema import ensure_schema
 from cloacina.store.sqlite_link import SqliteLink
-from cloacina.store.url import SqliteLocation, sidecar_of
+from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter
 
 BUSY_TIMEOUT_MS = 10_000

@@ -133,8 +133,3 @@ def checked_schema(schema: object) -> str:
     if schema.lower().startswith("pg_") or schema.lower() == "information_schema":
         raise InvalidSchemaError(schema, "Schema name must not be one that PostgreSQL reserves")
     return schema
-
-
-def sidecar_of(path: Path) -> Path:
-    """Return the directory beside a SQLite file in which the runners on it meet."""
-    return path.absolute().with_name(f"{path.name}-runners")
