@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cloacina.runner.result import TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
         CloacinaError,
@@ -49,6 +51,7 @@ __all__ = [
     "BackoffStrategy",
     "CloacinaError",
     "Context",
+    "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
     "ExecutionHandle",
@@ -74,6 +77,8 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "TenantConfig",
+    "TenantCredentials",
     "Workflow",
     "WorkflowBuilder",
     "WorkflowResult",
@@ -93,6 +98,7 @@ _ENGINE = {
     "Answer": "cloacina.model.states",
     "Explanation": "cloacina.model.explanation",
     "Reason": "cloacina.model.explanation",
+    "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ExecutionHandle": "cloacina.runner.handle",
@@ -107,6 +113,8 @@ _ENGINE = {
     "TaskExecutor": "cloacina_sdk.executor",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "TenantConfig": "cloacina.store.tenant",
+    "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",
 }
 

@@ -143,16 +143,15 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
     return None
 
 
-def has_listener(directory: Path, runner_id: str) -> bool:
-    """Whether a runner listens to its bell; unlike its lock, asking disturbs nobody."""
+def is_listening(directory: Path, runner_id: str) -> bool:
+    """Whether a runner's process holds its bell; its lock is left alone, for others may want it."""
     try:
-        os.close(os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-    except FileNotFoundError:
-        return False
+        bell = os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno != errno.ENXIO:
+        if error.errno not in {errno.ENOENT, errno.ENXIO}:
             raise
         return False
+    os.close(bell)
     return True
 
 

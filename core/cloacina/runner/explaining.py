@@ -4,14 +4,15 @@ from difflib import get_close_matches
 
 from cloacina.errors import UnknownTaskError
 from cloacina.model.explanation import Explanation
-from cloacina.ownership.presence import has_listener
+from cloacina.ownership.presence import is_listening
 from cloacina.planner.events import Identity, StoredExecution
 from cloacina.planner.explain import Facts, Owner, explain_execution, explain_task
 from cloacina.planner.standing import Standing
 from cloacina.runtime import Runtime
 from cloacina.store.owner import StoredOwner
+from cloacina.store.sqlite import sidecar_of
 from cloacina.store.timestamps import to_text
-from cloacina.store.url import Location, SqliteLocation, sidecar_of
+from cloacina.store.url import Location, SqliteLocation
 
 
 def explain(
@@ -60,7 +61,7 @@ def explain(
 def _owner(owner: StoredOwner, location: Location) -> Owner:
     is_alive = not owner.is_overdue
     if isinstance(location, SqliteLocation) and location.path is not None:
-        is_alive = has_listener(sidecar_of(location.path), owner.runner_id)
+        is_alive = is_listening(sidecar_of(location.path.absolute()), owner.runner_id)
     return Owner(
         runner_id=owner.runner_id,
         host=owner.host,

@@ -26,7 +26,7 @@ from cloacina.errors import (
 from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.schema import ensure_schema
 from cloacina.store.sqlite_link import SqliteLink
-from cloacina.store.url import SqliteLocation, sidecar_of
+from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter
 
 BUSY_TIMEOUT_MS = 10_000
@@ -166,6 +166,11 @@ def _is_passing(error: exc.DBAPIError) -> bool:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the directory in which the runners on a file meet."""
+    return path.with_name(f"{path.name}-runners")
 
 
 def open_directory(path: Path) -> int:
