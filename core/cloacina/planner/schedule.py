@@ -9,6 +9,7 @@ from cloacina.planner import decide
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.offers import Offers
 from cloacina.planner.slots import Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
 
@@ -48,6 +49,7 @@ class Schedule:
         self._limits = limits
         self._sources = sources
         self._slots = Slots(limits.slots)
+        self.offers = Offers(self._slots)
         self._timers = Timers()
         self._is_closing = False
 
@@ -77,6 +79,10 @@ class Schedule:
     def give_back(self, token: str) -> None:
         """Take the slot of an attempt whose executor reported its end."""
         self._slots.give_back(token)
+
+    def take(self, token: str) -> None:
+        """Give a slot to an attempt of another runner's execution."""
+        self._slots.take(token)
 
     def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
         """Queue a task for a slot."""
@@ -110,6 +116,15 @@ class Schedule:
             due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
             self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
 
+    def limit_attempt(
+        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
+    ) -> None:
+        """Ring when an attempt has taken as long as it may, ``spent_us`` of which are over."""
+        limit_us = self.attempt_limit_us(execution, task)
+        if limit_us is not None:
+            due_us = now.monotonic_us + max(0, limit_us - spent_us)
+            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+
     def take_due(self, now: Now) -> Iterator[Timer]:
         """Remove and yield the timers that ring."""
         return self._timers.take_due(now.monotonic_us)
@@ -119,11 +134,15 @@ class Schedule:
         own_ms = execution.topology.tasks[task.number].timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
 
+    def offer_more(self, executions: Mapping[str, ExecutionState], now: Now) -> list[ExecutionState]:
+        """Offer to others what has no slot here; return the executions that this changes."""
+        return [] if self._is_closing else self.offers.fill(executions, now)
+
     def start_next(
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
         """Start tasks in turn while there are slots."""
-        while not self._is_closing and (place := self._slots.next_in_turn()) is not None:
+        while not self._is_closing and (place := self.offers.next_in_turn(now)) is not None:
             execution = executions.get(place.execution_id)
             if execution is not None and execution.status is ExecutionStatus.RUNNING:
                 task = execution.tasks[place.task_number]
@@ -134,10 +153,7 @@ class Schedule:
         token = self._sources.new_token()
         decide.start(execution, task, token, now.utc_us)
         self._slots.take(token)
-        limit_us = self.attempt_limit_us(execution, task)
-        if limit_us is not None:
-            due_us = now.monotonic_us + limit_us
-            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+        self.limit_attempt(execution, task, now)
         return StartAttempt(
             execution=execution,
             task_number=task.number,

@@ -44,6 +44,19 @@ class Slots:
         """Remove and return the first of the queue if there is a free slot for it."""
         return heappop(self._queue) if self._free and self._queue else None
 
+    @property
+    def head(self) -> Place | None:
+        """The first of the queue, which stays there."""
+        return self._queue[0] if self._queue else None
+
+    def take_head(self) -> Place:
+        """Remove and return the first of the queue, whether there is a free slot or not."""
+        return heappop(self._queue)
+
+    def put_back(self, place: Place) -> None:
+        """Queue what was taken out of the queue again, in its old place."""
+        heappush(self._queue, place)
+
     def take(self, token: str) -> None:
         """Give a slot to an attempt."""
         self._free -= 1
