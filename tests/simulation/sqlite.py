@@ -29,7 +29,9 @@ class RealDatabase:
 
     def register(self, runner_id: str, at_us: int) -> None:
         with self._database.write() as connection:
-            ownership.register(connection, runner_id, at_us, host="simulated", process_id=0)
+            ownership.register(
+                connection, runner_id, at_us, host="simulated", process_id=0, slots=0
+            )
 
     def runner_ids(self) -> list[str]:
         with self._database.engine.connect() as connection:

@@ -31,11 +31,11 @@ class FileNeighbours(Member):
         self._accepts = accepts
         self._presence = Presence(database.sidecar, runner_id)
         self._watch: Watch | None = None
-        self._at_us = 0
+        self._at_us, self._slots = 0, 0
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
-        self._at_us = at_us
+        self._at_us, self._slots = at_us, slots
         self.join_again()
         self._watch = Watch(self._presence, notice)
 
@@ -48,6 +48,7 @@ class FileNeighbours(Member):
                 self._at_us,
                 host=socket.gethostname(),
                 process_id=os.getpid(),
+                slots=self._slots,
             )
 
     def take_over(self) -> Sequence[StoredExecution]:
@@ -69,6 +70,8 @@ class FileNeighbours(Member):
                 loaded = self._load(connection, claimed)
             for remains in dead:
                 remains.bury()
+            if dead:
+                self._ring_all()  # who saw them die while we had their remains knows it now
         finally:
             for remains in dead:
                 remains.leave()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
-from cloacina.planner.offered import OffersSeen, PeersChanged, SeenOffer
+from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -113,6 +113,4 @@ class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = (
-    Submitted | Claimed | AttemptEnded | Requested | TimePassed | OffersSeen | PeersChanged
-)
+Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed | OffersSeen

@@ -97,13 +97,12 @@ class SeenOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffersSeen:
-    """This runner looked at what became of its offers."""
+    """This runner looked at what became of its offers, and who is there to take them.
 
+    Attributes:
+        peer_slots: how many attempts the other runners may run at once, all together.
+        offers: what somebody claimed.
+    """
+
+    peer_slots: int
     offers: tuple[SeenOffer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PeersChanged:
-    """How many attempts the other runners may run at once, all together, is known anew."""
-
-    slots: int

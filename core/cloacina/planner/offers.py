@@ -22,7 +22,6 @@ from cloacina.planner.execution import (
     AttemptEnd,
     AttemptStart,
     ExecutionState,
-    HistoryEvent,
     TaskState,
 )
 from cloacina.planner.offered import SeenOffer, Settlement
@@ -82,12 +81,11 @@ class Offers:
 
     def next_in_turn(self, now: Now) -> Place | None:
         """Remove and return what is first among the queue and the offers, if a slot is free."""
-        if not self._slots.free:
-            return None
-        if self._open:
-            first = min(self._open.values(), key=lambda offer: offer.place)
-            head = self._slots.head
-            if head is None or first.precedes(head, now):
+        if self._open and self._slots.free:
+            fitting = (each for each in self._open.values() if self._slots.room_in(each.place.pool))
+            first = min(fitting, key=lambda offer: offer.place, default=None)
+            head = self._slots.first_with_room
+            if first is not None and (head is None or first.precedes(head, now)):
                 del self._open[first.key]
                 return first.place
         return self._slots.next_in_turn()
@@ -130,8 +128,11 @@ class Offers:
     def _extend(self, executions: Executions, now: Now) -> list[ExecutionState]:
         changed: list[ExecutionState] = []
         kept: list[Place] = []
-        while len(self._open) < self._window and len(kept) < self._window and self._slots.head:
-            place = self._slots.take_head()
+        while len(self._open) < self._window and len(kept) < self._window:
+            head = self._slots.head
+            if head is None:
+                break
+            place = self._slots.remove_first(head)
             execution = executions.get(place.execution_id)
             if execution is None or execution.status is not ExecutionStatus.RUNNING:
                 continue
@@ -162,6 +163,7 @@ def adopt(execution: ExecutionState, offers: tuple[SeenOffer, ...], at_us: int) 
             decide.start(execution, task, seen.token, at_us, seen.runner)
         elif task.token == seen.token:
             task.runner = seen.runner
+            task.attempt_started_at_us = seen.claimed_at_us or at_us
     for task in execution.tasks:
         if _is_offered(task):
             task.sub_status = None
@@ -185,9 +187,7 @@ def concede(execution: ExecutionState, seen: SeenOffer, at_us: int) -> TaskState
     if task.attempt >= seen.attempt:
         places = [n for n, each in enumerate(unsaved.starts) if _is_attempt(each, seen)]
         own = unsaved.starts[places[0]]
-        unsaved.starts[places[0]] = replace(
-            own, token=seen.token, runner=seen.runner
-        )
+        unsaved.starts[places[0]] = replace(own, token=seen.token, runner=seen.runner)
         if task.token == own.token:
             task.token, task.runner, task.is_reported = seen.token, seen.runner, False
             return task

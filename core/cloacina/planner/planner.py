@@ -30,7 +30,7 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
-from cloacina.planner.offered import OffersSeen, PeersChanged, SeenOffer, StopWish
+from cloacina.planner.offered import OffersSeen, SeenOffer, StopWish
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
@@ -64,10 +64,8 @@ class Planner:
             case TimePassed():
                 return self._wake(now)
             case OffersSeen():
+                self._schedule.offers.set_window(event.peer_slots)
                 return [effect for seen in event.offers for effect in self._see(seen, now)]
-            case PeersChanged():
-                self._schedule.offers.set_window(event.slots)
-                return []
             case _:
                 assert_never(event)
 
@@ -115,14 +113,10 @@ class Planner:
             if task.token is not None:
                 self._watch_away(execution, task, now)
 
-    def lend(self, token: str) -> None:
-        """Give a slot to an attempt of another runner's execution; its end brings it back."""
-        self._schedule.take(token)
-
     @property
-    def free_slots(self) -> int:
-        """How many attempts of others could run here now."""
-        return self._schedule.free_slots
+    def slots(self) -> Schedule:
+        """The slots, for attempts of others: the end of such an attempt brings its slot back."""
+        return self._schedule
 
     @property
     def has_offers(self) -> bool:
@@ -179,9 +173,10 @@ class Planner:
         self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
         self._schedule.limit(execution, now)
+        offers.adopt(execution, event.stored.offers, now.utc_us)
         ready = decide.restore(execution)
         for task in execution.tasks:
-            if task.token is not None:
+            if task.token is not None and (task.runner is None or execution.stopping is not None):
                 ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
@@ -219,7 +214,7 @@ class Planner:
         return [] if seen.is_runner_alive else self._lose(execution, task, now)
 
     def _lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
-        ready = decide.lose(execution, task, now.utc_us)
+        ready = decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         if decide.calls_for_stop(execution, task):
             effects = self._stop(execution, StopReason.FAIL_FAST, now)
             return effects + self._advance(execution, [], now)
@@ -322,8 +317,9 @@ class Planner:
         if task.token is None:
             return []
         if task.runner is not None:  # it is killed when it finds its offer gone
-            wish = StopWish(task.number, task.attempt, task.token, now.utc_us)
-            execution.offers.stops.append(wish)
+            if not is_kill:
+                wish = StopWish(task.number, task.attempt, task.token, now.utc_us)
+                execution.offers.stops.append(wish)
             return []
         asked = StopAttempt(
             execution=execution, task_number=task.number, token=task.token, is_kill=is_kill
@@ -355,18 +351,9 @@ class Planner:
         killed = self._ask_to_end(execution, task, now, is_kill=True)
         self._unsaved[execution.id] = execution
         if timer.alarm is Alarm.GRACE:
-            decide.end_early(execution, task, None, now.utc_us)
+            decide.end_early(execution, task, self._schedule.given_up(execution, task), now.utc_us)
             return killed + self._advance(execution, [], now)
-        return killed + self._fail(execution, task, self._timeout_of(execution, task), now)
-
-    def _timeout_of(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
-        limit_us = self._schedule.attempt_limit_us(execution, task) or 0
-        return TaskFailure(
-            error_type="TaskTimeout",
-            message=f"the attempt did not end within {limit_us / 1_000_000:g} s",
-            traceback="",
-            is_transient=True,
-        )
+        return killed + self._fail(execution, task, self._schedule.timed_out(execution, task), now)
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         self._unsaved[execution.id] = execution

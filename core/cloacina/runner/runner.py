@@ -5,7 +5,7 @@ import atexit
 import contextvars
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,24 +18,25 @@ from cloacina.errors import (
     RunnerClosedError,
     RunningLoopError,
 )
-from cloacina.executors.workers import WorkerExecutor
+from cloacina.executors.routing import RoutingConfig
 from cloacina.kernel.clock import new_execution_id
-from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.events import Identity, Submitted
 from cloacina.planner.execution import restored
-from cloacina.plugins import new_plugin_manager, register_plugin
+from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
+from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
 from cloacina.store.url import parse_location
 from cloacina_sdk.context import Context
+from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.json_text import JsonValue
 
 ContextLike = Context | Mapping[str, JsonValue] | None
@@ -63,6 +64,9 @@ class DefaultRunner:
         runtime: Runtime | None = None,
         packages: PackageConfig | None = None,
         schema: str | None = None,
+        executors: Mapping[str, TaskExecutor] | None = None,
+        routing: RoutingConfig | None = None,
+        plugins: Iterable[object] = (),
     ) -> None:
         """Open the database (see ``cloacina.store.url`` for the forms of URL) and begin.
 
@@ -74,10 +78,16 @@ class DefaultRunner:
             packages: whom to trust with packages; what the home directory says if left out.
             schema: the tenant's schema on PostgreSQL, made when it is missing; ``public`` if left
                 out.
+            executors: where attempts can run beside ``thread``, ``loop`` and ``worker``, by name;
+                they are closed with the runner.
+            routing: which tasks run where; if left out, each where its kind runs.
+            plugins: objects with ``hookimpl`` methods; only these may bring executors.
 
         Raises:
             InvalidUrlError: if the URL cannot be used.
             InvalidSchemaError: if no schema can have that name.
+            UnknownExecutorError: if the routing names an executor that is not there.
+            InvalidRoutingError: if the name of an executor cannot be used, or is used twice.
             InvalidConfigError: if the settings do not go together.
             EngineError: if the database cannot be opened.
         """
@@ -87,16 +97,25 @@ class DefaultRunner:
         self._location = parse_location(database_url, schema)
         self._process_id = os.getpid()
         self._lock = threading.Lock()
-        self._workers = WorkerExecutor()
+        for plugin in plugins:
+            register_plugin(self.plugins, plugin, self.runtime)
+        package_config = packages or PackageConfig()
+        fleet = Fleet(
+            self.runtime,
+            brought_executors(executors, self.plugins),
+            routing or RoutingConfig(),
+            slots=self._config.max_concurrent_tasks,
+            workers_per_package=package_config.workers_per_package,
+        )
         self._packages = PackageLoader(
-            packages or PackageConfig(),
+            package_config,
             self.runtime,
             self.plugins,
-            self._workers,
+            fleet.workers,
             slots=self._config.max_concurrent_tasks,
         )
         self._engine: Engine | None = Engine(
-            self._location, self._config, self.runtime, self.plugins, {WORKER: self._workers}
+            self._location, self._config, self.runtime, self.plugins, fleet
         )
         _OPEN.add(self)
 
@@ -157,9 +176,15 @@ class DefaultRunner:
         """Register an object whose ``hookimpl`` methods observe this runner or offer workflows.
 
         Raises:
-            ValueError: if it is registered already.
+            ValueError: if it is registered already, or brings executors: those come with
+                ``DefaultRunner(..., plugins=[plugin])``.
         """
+        refuse_executors(self.plugins, plugin)
         register_plugin(self.plugins, plugin, self.runtime)
+
+    def executor_metrics(self) -> dict[str, ExecutorMetrics]:
+        """Return what each executor of this runner did so far, by its name."""
+        return self._require_engine().executor_metrics()
 
     def submit(
         self, workflow: str, context: ContextLike = None, *, priority: int = 0

@@ -60,11 +60,12 @@ def register(
     *,
     host: str,
     process_id: int,
+    slots: int,
     lease: timedelta | None = None,
 ) -> None:
     """Make a runner known to the others, with a lease where leases say who lives."""
     row = sa.insert(RUNNERS).values(
-        id=runner_id, host=host, process_id=process_id, started_at=to_text(at_us)
+        id=runner_id, host=host, process_id=process_id, started_at=to_text(at_us), slots=slots
     )
     if lease is not None:
         row = row.values(lease_until=sa.func.now() + lease)

@@ -5,6 +5,7 @@ Rules it upholds:
 * all changes of one execution are committed together or not at all;
 * an execution that is no longer this owner's changes nothing, and spoils nobody else's commit;
 * what the database refuses (a constraint, a value too large) is traced to one execution;
+* an offer that somebody claimed before it could be withdrawn holds up its batch, not others;
 * what was committed before the database became unavailable is not written again afterwards.
 """
 
@@ -14,12 +15,21 @@ from typing import Protocol
 
 from cloacina.errors import EvictedError, RejectedWriteError, StoreUnavailableError
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 
 
 class MissedError(Exception):
     """A row that a change expected was not there: somebody else moved first."""
+
+
+class ClaimedError(Exception):
+    """Offers were to be withdrawn that other runners have claimed."""
+
+    def __init__(self, claimed: Sequence[SeenOffer]) -> None:
+        self.claimed = claimed
+        super().__init__(f"{len(claimed)} offers are claimed")
 
 
 class RefusedError(Exception):
@@ -38,6 +48,7 @@ class Link(Protocol):
 
         Raises:
             MissedError: something was not as a change expects it.
+            ClaimedError: nothing was written, because of offers that are claimed.
             RefusedError: the database refused a row.
             EvictedError: the runner owns nothing any more; nothing was written.
             StoreUnavailableError: the same batch may be offered again; if it was written after
@@ -89,6 +100,10 @@ class GroupWriter:
             except (MissedError, RefusedError) as error:
                 self._todo.pop()
                 self._divide(piece.executions, error, written)
+            except ClaimedError as error:
+                self._todo.pop()
+                written.contested.extend(piece.executions)
+                written.claimed.extend(error.claimed)
             except EvictedError:
                 self._todo.clear()
                 raise
