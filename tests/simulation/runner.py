@@ -70,7 +70,7 @@ class SimulatedRunner:
         )
         self.kernel._thread = cast("Thread", NoThread())
         self.kernel.dispatcher = cast("Dispatcher", SimulatedExecutor(self))
-        world.database.register(runner_id, self.now().utc_us)
+        world.database.register(runner_id, self.now().utc_us, slots)
         self.kernel.start()
         self._plan_turn()
 

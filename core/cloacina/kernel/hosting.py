@@ -5,14 +5,15 @@ to wait: an idle runner asks the database nothing.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cloacina.errors import EngineError, StoreUnavailableError
-from cloacina.kernel.clock import Clock, new_token
+from cloacina.kernel.clock import Clock
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.offering import Look
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import AttemptEnded
 from cloacina.planner.guests import ClaimedOffer, GuestReport, Guests, OpenOffer
@@ -35,20 +36,18 @@ class Hosting:
         neighbours: Neighbours,
         lookout: Lookout,
         clock: Clock,
-        make_token: Callable[[], str] = new_token,
     ) -> None:
         """Host in the slots of ``planner``."""
         self._planner = planner
         self._neighbours = neighbours
         self._lookout = lookout
         self._clock = clock
-        self._make_token = make_token
         self._guests = Guests()
         self._peer_slots = 0
         self._waiting: dict[str, Pool] = {}
-        """The pools, by name, for which others offer something """
+        """The pools, by name, for which others offer something."""
         self._is_in_doubt = False
-        """Whether there are claims of this runner's that it does not know: answers were lost."""
+        """Whether there may be claims that this runner does not know of: an answer was lost."""
 
     @property
     def is_busy(self) -> bool:
@@ -59,14 +58,18 @@ class Hosting:
         """See what became of own offers and of guests, and what others offer."""
         try:
             sight = self._neighbours.see_offers(
-                has_own=self._planner.has_offers, may_claim=not is_closing
+                Look(
+                    has_own=self._planner.has_offers,
+                    has_guests=self._guests.is_any or self._is_in_doubt,
+                    may_claim=not is_closing,
+                )
             )
         except StoreUnavailableError as error:
             self._lookout.look_later(error)
             return []
         for stop in self._guests.compare(sight.guests):
             dispatcher.cancel(stop.token, is_kill=stop.is_kill)
-        self._is_in_doubt = bool(sight.guests.keys() - set(self._guests.tokens))
+        self._is_in_doubt &= bool(sight.guests.keys() - set(self._guests.tokens))
         pools = (self._pool_of(dispatcher, offer) for offer in sight.open)
         self._waiting = {pool.name: pool for pool in pools if pool is not None}
         if sight.peer_slots == self._peer_slots and not sight.own:
@@ -106,7 +109,8 @@ class Hosting:
             EvictedError: the other runners hold this one for dead.
         """
         schedule = self._planner.slots
-        if not self._is_in_doubt and not any(map(schedule.room_in, self._waiting.values())):
+        has_room = any(map(schedule.room_in, self._waiting.values()))
+        if not has_room and not (self._is_in_doubt and schedule.free_slots):
             return
         promised: list[str] = []
         self._waiting, self._is_in_doubt = {}, False
@@ -124,9 +128,12 @@ class Hosting:
 
         claimed: Sequence[ClaimedOffer] = ()
         try:
-            claimed = self._neighbours.claim_offers(accepts, self._make_token, self._guests.tokens)
+            claimed = self._neighbours.claim_offers(
+                accepts, schedule.new_token, self._guests.tokens
+            )
         except StoreUnavailableError as error:
             self._lookout.look_later(error)
+            self._is_in_doubt = True
         finally:
             for token in promised:
                 schedule.give_back(token)
@@ -143,6 +150,7 @@ class Hosting:
         pool = self._planner.slots.pool_for(claimed.offer.identity, task)
         if not self._planner.slots.room_in(pool):  # an earlier claim whose answer was lost
             self._waiting[pool.name] = pool
+            self._is_in_doubt = True
             return
         self._planner.slots.lend(claimed.token, pool)
         self._guests.admit(claimed)

@@ -136,14 +136,8 @@ class Kernel:
 
     def _turn(self) -> None:
         effects: list[Effect] = []
-        is_time_to_look = False
         for message in self._messages():
-            if isinstance(message, LookAround):
-                is_time_to_look = True  # once is enough, after all else
-            else:
-                effects += self._take(message)
-        if is_time_to_look:
-            effects += self._take(LookAround())
+            effects += self._take(message)
         committed = self._committer.commit(effects)
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
@@ -164,7 +158,8 @@ class Kernel:
         if self._hosting.report():
             self._inbox.put(LookAround())  # this runner may own what it ran as a guest
         try:
-            self._hosting.claim(self.dispatcher)
+            if self._stop is None:
+                self._hosting.claim(self.dispatcher)
         except EvictedError as error:
             self._committer.note_eviction(error)
             self._inbox.put(LookAround())
@@ -234,19 +229,26 @@ class Kernel:
                 self._waiters.tell_end(execution_id, restored(found))
 
     def _messages(self) -> Iterator[Request | Event]:
-        """Wait for the first message or timer, then take everything else that is there."""
+        """Wait for the first message or timer, then take everything else that is there.
+
+        However often it is time to look around, one look after all else is enough.
+        """
+        is_time_to_look = False
         try:
-            yield self._inbox.get(timeout=self._patience_s())
+            waiting = [self._inbox.get(timeout=self._patience_s())]
         except queue.Empty:
-            yield TimePassed()
-        for _ in range(self._inbox.qsize()):
-            yield self._inbox.get()
-        now_us = self._clock.now().monotonic_us
-        due = self._planner.next_due_us
-        if due is not None and due <= now_us:
-            yield TimePassed()
-        if self._lookout.take_due(now_us):
+            waiting = []
+        waiting += [self._inbox.get() for _ in range(self._inbox.qsize())]
+        for message in waiting:
+            if isinstance(message, LookAround):
+                is_time_to_look = True
+            else:
+                yield message
+        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
             yield LookAround()
+        due = self._planner.next_due_us
+        if due is not None and due <= self._clock.now().monotonic_us:
+            yield TimePassed()
 
     def _patience_s(self) -> float | None:
         moments = [

@@ -55,10 +55,13 @@ class FileNeighbours(Member):
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
         assert self._watch is not None  # noqa: S101 - join comes first
         with self._database.read() as connection:
-            peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
+            slots = ownership.slots(connection)
+            peers = [peer for peer in slots if peer != self._runner_id]
             self._watch.follow(peers)
             found = [remains_of(self._database.sidecar, peer) for peer in peers]
             dead = [remains for remains in found if remains is not None]
+            gone = {self._runner_id, *(remains.runner_id for remains in dead)}
+            self._note_peers(slots[peer] for peer in slots.keys() - gone)
             is_needed = dead or any(map(self._accepts, ownership.unowned(connection)))
         if not is_needed:
             return ()

@@ -69,7 +69,9 @@ class LeaseNeighbours(Member):
             leases = ownership.leases(connection)
             if self._runner_id not in leases:
                 raise EvictedError(self._runner_id)
-            is_overdue = any(leases[peer] for peer in leases.keys() - {self._runner_id})
+            peers = [leases[peer] for peer in leases.keys() - {self._runner_id}]
+            self._note_peers(peer.slots for peer in peers if not peer.is_overdue)
+            is_overdue = any(peer.is_overdue for peer in peers)
             is_needed = (
                 is_overdue
                 or self._in_doubt

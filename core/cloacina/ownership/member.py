@@ -3,13 +3,13 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.model.states import ExecutionStatus, Wish
-from cloacina.ownership.offering import Offering, Sight
+from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store import commands, offers, ownership, reader
@@ -31,8 +31,13 @@ class Member(ABC):
         self._runner_id = runner_id
         self._clock_us = clock_us
         self._offering = Offering(database, runner_id, clock_us)
+        self._peer_slots = 0
         self._leaving = threading.Lock()
         self._has_left = False
+
+    def _note_peers(self, slots: Iterable[int]) -> None:
+        """Remember how many attempts the others may run at once."""
+        self._peer_slots = sum(slots)
 
     @abstractmethod
     def _ring_all(self) -> None:
@@ -66,9 +71,9 @@ class Member(ABC):
             commands.close(connection, command_ids, self._clock_us())
         self._ring_all()
 
-    def see_offers(self, *, has_own: bool, may_claim: bool) -> Sight:
+    def see_offers(self, look: Look) -> Sight:
         """Look at offers (see ``Neighbours``)."""
-        return self._offering.see(has_own=has_own, may_claim=may_claim)
+        return self._offering.see(self._peer_slots, look)
 
     def claim_offers(
         self, accepts: Accepts, new_token: Callable[[], str], known: Collection[str]

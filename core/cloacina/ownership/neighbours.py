@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from cloacina.model.states import Wish
-from cloacina.ownership.offering import Sight
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
@@ -76,8 +76,8 @@ class Neighbours(Protocol):
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended."""
 
-    def see_offers(self, *, has_own: bool, may_claim: bool) -> Sight:
-        """Look at offers; at those of this runner's own executions only if it ``has_own``.
+    def see_offers(self, look: Look) -> Sight:
+        """Look at offers: at those of which there may be any.
 
         Raises:
             StoreUnavailableError: if the same may succeed later.

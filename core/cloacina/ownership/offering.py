@@ -1,7 +1,7 @@
 """What a runner does about offers, its own and those of others, in the same way everywhere."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from cloacina.errors import EvictedError
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
@@ -9,6 +9,21 @@ from cloacina.planner.offered import SeenOffer
 from cloacina.store import offers, ownership
 from cloacina.store.contract import Database
 from cloacina.store.offers import Accepts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What to look at.
+
+    Attributes:
+        has_own: whether offers of this runner's executions are open or claimed.
+        has_guests: whether claims of this runner are not settled, as far as it knows.
+        may_claim: whether it claims offers of others.
+    """
+
+    has_own: bool
+    has_guests: bool
+    may_claim: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +38,9 @@ class Sight:
     """
 
     peer_slots: int
-    own: tuple[SeenOffer, ...]
-    guests: dict[str, bool]
-    open: tuple[OpenOffer, ...]
+    own: tuple[SeenOffer, ...] = ()
+    guests: Mapping[str, bool] = field(default_factory=dict)
+    open: tuple[OpenOffer, ...] = ()
 
 
 class Offering:
@@ -37,18 +52,21 @@ class Offering:
         self._runner_id = runner_id
         self._clock_us = clock_us
 
-    def see(self, *, has_own: bool, may_claim: bool) -> Sight:
-        """Look at offers; at those of this runner's own only if it ``has_own``.
+    def see(self, peer_slots: int, look: Look) -> Sight:
+        """Look at offers: at those of which there may be any.
 
         Raises:
             StoreUnavailableError: if the same may succeed later.
         """
+        may_claim = look.may_claim and peer_slots > 0  # the offers of the dead are withdrawn
+        if not (look.has_own or look.has_guests or may_claim):
+            return Sight(peer_slots=peer_slots)
         me = self._runner_id
         with self._database.read() as connection:
             return Sight(
-                peer_slots=offers.slots_of_peers(connection, me),
-                own=offers.claimed_from(connection, me) if has_own else (),
-                guests=offers.guests(connection, me),
+                peer_slots=peer_slots,
+                own=offers.claimed_from(connection, me) if look.has_own else (),
+                guests=offers.guests(connection, me) if look.has_guests else {},
                 open=tuple(offers.open_offers(connection, me)) if may_claim else (),
             )
 

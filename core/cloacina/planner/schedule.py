@@ -82,6 +82,10 @@ class Schedule:
         """Return where a task's attempts run."""
         return self._limits.pools.pool_of(execution.identity, execution.topology.tasks[task.number])
 
+    def new_token(self) -> str:
+        """Return a token that no attempt had before."""
+        return self._sources.new_token()
+
     def jitter(self) -> float:
         """Draw from [0, 1)."""
         return self._sources.jitter()

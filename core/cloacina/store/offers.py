@@ -29,12 +29,6 @@ _IS_ALIVE: Final = _C.claimed_by.in_(sa.select(RUNNERS.c.id))
 Accepts = Callable[[OpenOffer], bool]
 
 
-def slots_of_peers(connection: sa.Connection, runner_id: str) -> int:
-    """Return how many attempts the other runners may run at once, all together."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(RUNNERS.c.slots), 0))
-    return int(connection.execute(query.where(RUNNERS.c.id != runner_id)).scalar_one())
-
-
 def claimed_from(connection: sa.Connection, owner: str) -> tuple[SeenOffer, ...]:
     """Return those offers of a runner's executions that somebody claimed."""
     query = (
@@ -99,8 +93,11 @@ def claims_in_doubt(
 
     Nothing of them has begun.
     """
-    query = sa.select(OFFERS).where(
-        _C.claimed_by == runner_id, _C.finished_at.is_(None), _C.token.not_in(list(known))
+    query = (
+        sa.select(OFFERS)
+        .where(_C.claimed_by == runner_id, _C.finished_at.is_(None))
+        .where(_C.token.not_in(list(known)))
+        .order_by(*_KEY)
     )
     return [
         ClaimedOffer(
