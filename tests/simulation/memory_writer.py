@@ -6,7 +6,7 @@ from typing import cast
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.writer import ClaimedError, MissedError, RefusedError
+from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
 from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
 from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow
@@ -48,6 +48,8 @@ class SimulatedLink:
                 raise ValueError("UNIQUE constraint failed")
             if new.graph_digest not in graphs:
                 raise ValueError("FOREIGN KEY constraint failed")
+            if new.idempotency_key is not None and _scope(new) in self._taken(drafts):
+                raise DuplicateError(ValueError("UNIQUE constraint failed"))
             insert(drafts, new.id, Draft(ExecutionRow._make(new)))
 
     def _remove_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
@@ -81,6 +83,10 @@ class SimulatedLink:
             offers = self._tables.draft(drafts, new.execution_id).offers
             row = OfferRow(*new, None, None, None, None, None, None)
             insert(offers, (new.task_number, new.attempt), row)
+
+    def _taken(self, drafts: Mapping[str, Draft]) -> set[tuple[str | None, ...]]:
+        stored = {_scope(snapshot.execution) for snapshot in self._tables.executions.values()}
+        return stored | {_scope(draft.execution) for draft in drafts.values()}
 
     def _change_tasks(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[rows.NewTask]", batch.rows["tasks"]):
@@ -129,6 +135,10 @@ class SimulatedLink:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):
             events = self._tables.draft(drafts, new.execution_id).events
             insert(events, new.seq, EventRow._make(new))
+
+
+def _scope(row: ExecutionRow | rows.NewExecution) -> tuple[str | None, ...]:
+    return row.tenant, row.package, row.workflow, row.idempotency_key
 
 
 def is_fenced_in(row: ExecutionRow, owner: str, epoch: int) -> bool:

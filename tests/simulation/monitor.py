@@ -72,6 +72,8 @@ class Monitor:
                 before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
             )
             invariants.check(change, self.bodies, self._tokens)
+            if before is None:
+                invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
             if after.execution.status in FINAL:

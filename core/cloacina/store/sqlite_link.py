@@ -10,12 +10,15 @@ from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.rows import OfferWithdrawal
 from cloacina.store.statements import CLAIM_OF_OFFER, FENCE, Compiled, Row, seen_claim, steps
-from cloacina.store.writer import ClaimedError, MissedError, RefusedError
+from cloacina.store.tables import EXECUTIONS
+from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
 
 _DIALECT = sqlite.dialect()
 _FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
 _CLAIM = Compiled.of(CLAIM_OF_OFFER, _DIALECT, OfferWithdrawal._fields)
 _STEPS = steps(_DIALECT)
+_KEY = f"{EXECUTIONS.name}.{EXECUTIONS.c.idempotency_key.name}"
+"""SQLite names the columns of the index that was violated."""
 
 
 class SqliteLink:
@@ -40,7 +43,8 @@ class SqliteLink:
         except sqlite3.OperationalError as error:  # the disk is full, the file busy, and so on
             raise StoreUnavailableError(f"the database could not be written: {error}") from error
         except (sqlite3.DatabaseError, OverflowError) as error:
-            raise RefusedError(error) from error
+            is_duplicate = isinstance(error, sqlite3.IntegrityError) and _KEY in str(error)
+            raise (DuplicateError if is_duplicate else RefusedError)(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

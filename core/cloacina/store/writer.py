@@ -13,7 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloacina.errors import EvictedError, RejectedWriteError, StoreUnavailableError
+from cloacina.errors import (
+    DuplicateExecutionError,
+    EvictedError,
+    RejectedWriteError,
+    StoreUnavailableError,
+)
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
@@ -40,6 +45,10 @@ class RefusedError(Exception):
         super().__init__(str(cause))
 
 
+class DuplicateError(RefusedError):
+    """Another execution has the idempotency key of one of these."""
+
+
 class Link(Protocol):
     """A connection that writes batches, one transaction for each."""
 
@@ -50,6 +59,7 @@ class Link(Protocol):
             MissedError: something was not as a change expects it.
             ClaimedError: nothing was written, because of offers that are claimed.
             RefusedError: the database refused a row.
+            DuplicateError: likewise, because an idempotency key is taken.
             EvictedError: the runner owns nothing any more; nothing was written.
             StoreUnavailableError: the same batch may be offered again; if it was written after
                 all, that call says so by returning.
@@ -128,6 +138,9 @@ class GroupWriter:
             self._add(executions[:middle])
         elif isinstance(error, MissedError):
             written.lost.extend(executions)
+        elif isinstance(error, DuplicateError):
+            (culprit,) = executions
+            written.rejected.append((culprit, DuplicateExecutionError(culprit.id, error.cause)))
         else:
             (culprit,) = executions
             written.rejected.append((culprit, RejectedWriteError(culprit.id, error.cause)))
