@@ -11,7 +11,7 @@ from cloacina.store.batch import Batch
 from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
 from cloacina.store.rows import NewExecution
-from cloacina.store.writer import Link, MissedError
+from cloacina.store.writer import ClaimedError, Link, MissedError
 from simulation.snapshot import Snapshot
 
 Accepts = Callable[[Unowned], bool]
@@ -98,6 +98,7 @@ class Gate(Protocol):
     def before_write(self, batch: Batch) -> None: ...
     def after_write(self, batch: Batch) -> None: ...
     def missed(self, batch: Batch) -> None: ...
+    def claimed(self, offers: Sequence[SeenOffer]) -> None: ...
 
 
 class GatedLink:
@@ -114,6 +115,9 @@ class GatedLink:
         self._gate.before_write(batch)
         try:
             self._inner.write(batch)
+        except ClaimedError as error:
+            self._gate.claimed(error.claimed)
+            raise
         except MissedError:
             self._gate.missed(batch)
             raise

@@ -6,7 +6,7 @@ nobody had before; its end is written under that token, once; everything else is
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -148,14 +148,12 @@ def _open(row: sa.RowMapping) -> OpenOffer:
     )
 
 
-def _seen() -> sa.Select[tuple[object, ...]]:
+def _seen() -> sa.Select[Any]:
     columns = (*_KEY, _C.claimed_by, _C.token, _C.claimed_at, _C.outcome)
     return sa.select(*columns, _IS_ALIVE.label("is_alive")).order_by(*_KEY)
 
 
-def _all_seen(
-    connection: sa.Connection, query: sa.Select[tuple[object, ...]]
-) -> tuple[SeenOffer, ...]:
+def _all_seen(connection: sa.Connection, query: sa.Select[Any]) -> tuple[SeenOffer, ...]:
     return tuple(
         SeenOffer(
             execution_id=row["execution_id"],
