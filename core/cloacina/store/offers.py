@@ -6,7 +6,7 @@ nobody had before; its end is written under that token, once; everything else is
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -31,17 +31,13 @@ Accepts = Callable[[OpenOffer], bool]
 
 def claimed_from(connection: sa.Connection, owner: str) -> tuple[SeenOffer, ...]:
     """Return those offers of a runner's executions that somebody claimed."""
-    query = (
-        _seen()
-        .join(EXECUTIONS, EXECUTIONS.c.id == _C.execution_id)
-        .where(EXECUTIONS.c.owner == owner, _C.claimed_by.is_not(None))
-    )
-    return _all_seen(connection, query)
+    owned = sa.select(EXECUTIONS.c.id).where(EXECUTIONS.c.owner == owner)
+    return _seen(connection, sa.and_(_C.claimed_by.is_not(None), _C.execution_id.in_(owned)))
 
 
 def of_execution(connection: sa.Connection, execution_id: str) -> tuple[SeenOffer, ...]:
     """Return every offer of one execution."""
-    return _all_seen(connection, _seen().where(_C.execution_id == execution_id))
+    return _seen(connection, _C.execution_id == execution_id)
 
 
 def guests(connection: sa.Connection, runner_id: str) -> dict[str, bool]:
@@ -148,12 +144,9 @@ def _open(row: sa.RowMapping) -> OpenOffer:
     )
 
 
-def _seen() -> sa.Select[Any]:
+def _seen(connection: sa.Connection, which: sa.ColumnElement[bool]) -> tuple[SeenOffer, ...]:
     columns = (*_KEY, _C.claimed_by, _C.token, _C.claimed_at, _C.outcome)
-    return sa.select(*columns, _IS_ALIVE.label("is_alive")).order_by(*_KEY)
-
-
-def _all_seen(connection: sa.Connection, query: sa.Select[Any]) -> tuple[SeenOffer, ...]:
+    query = sa.select(*columns, _IS_ALIVE.label("is_alive")).where(which).order_by(*_KEY)
     return tuple(
         SeenOffer(
             execution_id=row["execution_id"],
