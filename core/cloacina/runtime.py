@@ -180,6 +180,12 @@ class Runtime:
             offered = self._embedded if identity.package_digest is None else self._packaged
             return offered.get(place)
 
+    def exactly(self, identity: Identity) -> Registered | None:
+        """Return the very version of an execution's workflow, if it is registered here."""
+        place = identity.tenant, identity.package, identity.workflow, identity.workflow_version
+        with self._lock:
+            return self._versions.get(place)
+
     def can_serve(self, identity: Identity, topology: Topology) -> bool:
         """Whether every task of a stored graph has somewhere to run here."""
         served = self.serving(identity)

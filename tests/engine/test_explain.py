@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
 
@@ -127,6 +128,9 @@ CASES: dict[Reason, Facts] = {
     Reason.PRIORITY: replace(FACTS, standing=with_queue(FULL, replace(IN_QUEUE, preferred=2))),
     Reason.SLOT: replace(FACTS, standing=with_queue(FULL, IN_QUEUE)),
     Reason.POOL: replace(FACTS, standing=with_queue(FREE, replace(IN_QUEUE, has_room=False))),
+    Reason.OFFERED: replace(
+        FACTS, stored=with_task(sub_status="Offered"), standing=with_queue(FULL, IN_QUEUE)
+    ),
     Reason.SHUTTING_DOWN: replace(FACTS, standing=replace(FREE, is_closing=True)),
     Reason.OWNER_ELSEWHERE: replace(FACTS, standing=None),
     Reason.STARTING: FACTS,
@@ -231,10 +235,8 @@ def test_a_runner_explains_what_it_has_and_others_explain_it_too(
 ) -> None:
     gate = Gated()
     config = DefaultRunnerConfig(max_concurrent_tasks=1)
-    with (
-        DefaultRunner(where.url, runtime=runtime, config=config) as owner,
-        DefaultRunner(where.url, runtime=Runtime(), config=HASTY) as other,
-    ):
+    with ExitStack() as runners:
+        owner = runners.enter_context(DefaultRunner(where.url, runtime=runtime, config=config))
         running, waiting = owner.submit("w"), owner.submit("w")
         urgent = owner.submit("w", priority=5)
         assert gate.began.wait(DEADLINE_S)
@@ -245,7 +247,10 @@ def test_a_runner_explains_what_it_has_and_others_explain_it_too(
             (Reason.PRIORITY, "first"),
         ]
         assert urgent.explain().reason is Reason.SLOT
-        assert other.explain(waiting.id).reason is Reason.OWNER_ELSEWHERE
+        other = runners.enter_context(DefaultRunner(where.url, runtime=Runtime(), config=HASTY))
+        # it is offered as soon as the owner sees that there is another
+        offered = {Reason.OWNER_ELSEWHERE, Reason.OFFERED}
+        assert other.explain(waiting.id).reason in offered
         assert other.explain(running.id, "first").reason is Reason.RUNNING
         waiting.pause()
         assert other.explain(waiting.id).reason is Reason.PAUSED

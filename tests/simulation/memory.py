@@ -5,6 +5,7 @@ logs, which hold every row, must be equal byte for byte.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from cloacina.model.states import Answer
 from cloacina.planner import direct
@@ -26,6 +27,7 @@ from cloacina.store.timestamps import from_text
 from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
+from simulation.memory_offers import MemoryOffers
 from simulation.memory_tables import CommandRow, Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.shared import Accepts
@@ -37,20 +39,25 @@ class SimulatedDatabase:
 
     def __init__(self) -> None:
         self._tables = Tables()
-        self._runners: list[str] = []
+        self._runners: dict[str, int] = {}
+        self.offers = MemoryOffers(self._tables, lambda: self._runners)
 
     def link(self) -> Link:
         return SimulatedLink(self._tables)
 
-    def register(self, runner_id: str, _at_us: int) -> None:
-        self._runners.append(runner_id)
+    def register(self, runner_id: str, _at_us: int, slots: int) -> None:
+        self._runners[runner_id] = slots
+
+    def slots_of_peers(self, runner_id: str) -> int:
+        return sum(slots for name, slots in self._runners.items() if name != runner_id)
 
     def runner_ids(self) -> list[str]:
         return sorted(self._runners)
 
     def release(self, gone: Iterable[str]) -> None:
         struck_out = set(gone)
-        self._runners = [name for name in self._runners if name not in struck_out]
+        for name in struck_out & self._runners.keys():
+            del self._runners[name]
         for row in self._unfinished():
             if row.owner is not None and row.owner not in self._runners:
                 self._replace(row._replace(owner=None))
@@ -75,7 +82,7 @@ class SimulatedDatabase:
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
-        return list(map(self.load, claimed))
+        return list(map(self._load_with_offers, claimed))
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]
@@ -123,7 +130,7 @@ class SimulatedDatabase:
                 self.leave_command(request)
             return Settled(None)
         self._replace(claimed_row(row, runner_id))
-        granted = direct.grant(self.load(row.id), request, now)
+        granted = direct.grant(self._load_with_offers(row.id), request, now)
         self.link().write(Batch.of([granted.execution], runner_id, ()))
         row = self._tables.executions[row.id].execution
         if row.status not in FINAL:
@@ -140,7 +147,7 @@ class SimulatedDatabase:
     def retry(
         self, execution_id: str, runner_id: str, at_us: int, *, from_failed: bool
     ) -> ExecutionState:
-        execution = reopened(self.load(execution_id), at_us, from_failed=from_failed)
+        execution = reopened(self._load_with_offers(execution_id), at_us, from_failed=from_failed)
         row = claimed_row(self._tables.executions[execution_id].execution, runner_id)
         self._replace(row)
         execution.epoch = row.epoch
@@ -149,6 +156,10 @@ class SimulatedDatabase:
         if row.status not in FINAL:
             self._replace(row._replace(owner=None))
         return execution
+
+    def _load_with_offers(self, execution_id: str) -> StoredExecution:
+        found = self.offers.of_execution(execution_id)
+        return replace(self.load(execution_id), offers=found)
 
     def _is_to_be_seen(self, execution_id: str, runner_id: str) -> bool:
         row = self._tables.executions[execution_id].execution

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cloacina.planner.events import Requested, Verdict
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
@@ -19,6 +19,7 @@ class Draft:
     tasks: dict[int, TaskRow] = field(default_factory=dict)
     attempts: dict[tuple[int, int], AttemptRow] = field(default_factory=dict)
     events: dict[int, EventRow] = field(default_factory=dict)
+    offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Snapshot) -> "Draft":
@@ -27,6 +28,7 @@ class Draft:
             {task.number: task for task in stored.tasks},
             {(attempt.task_number, attempt.number): attempt for attempt in stored.attempts},
             {event.seq: event for event in stored.events},
+            {(offer.task_number, offer.attempt): offer for offer in stored.offers},
         )
 
     def sealed(self) -> Snapshot:
@@ -35,6 +37,7 @@ class Draft:
             tuple(self.tasks[number] for number in sorted(self.tasks)),
             tuple(self.attempts[key] for key in sorted(self.attempts)),
             tuple(self.events[seq] for seq in sorted(self.events)),
+            tuple(self.offers[key] for key in sorted(self.offers)),
         )
 
 

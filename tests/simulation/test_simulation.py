@@ -42,6 +42,12 @@ PHENOMENA = (
     "execution_retried",
     "execution_priority_changed",
     "has obeyed",
+    "claims the offer of",
+    "hosts",
+    "reports the guest",
+    "cannot hear of its claims",
+    "concedes",
+    "stop_asked_at=",
 )
 
 

@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """All slots of its runner are taken."""
     POOL = "Pool"
     """The executor that it needs runs as much as it can."""
+    OFFERED = "Offered"
+    """Its runner has no slot for it, and any runner that has one may run it."""
     SHUTTING_DOWN = "ShuttingDown"
     """The runner that has its execution is being shut down, and starts nothing more."""
     OWNER_ELSEWHERE = "OwnerElsewhere"

@@ -108,7 +108,7 @@ def _running(facts: Facts, task: StoredTask) -> Explanation | None:
     if owner is None or not owner.is_alive:
         return None  # its attempt is recorded as running, and nobody runs it
     name = facts.name(task.number)
-    sentence = f"task {name!r} is running, attempt {task.attempt}, on {owner}"
+    sentence = f"task {name!r} is running, attempt {task.attempt}; {owner} plans its execution"
     return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
 
 
@@ -219,6 +219,16 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
 
 def _ready(facts: Facts, task: StoredTask) -> Explanation:
     name, standing = facts.name(task.number), facts.standing
+    if task.sub_status == SubStatus.OFFERED:
+        return Explanation(
+            reason=Reason.OFFERED,
+            sentence=(
+                f"task {name!r} is ready and on offer to all runners, as {facts.owner} has no free "
+                "slot for it"
+            ),
+            unblock="it starts on whichever runner that knows it has a free slot first",
+            task=name,
+        )
     if standing is None:
         return Explanation(
             reason=Reason.OWNER_ELSEWHERE,

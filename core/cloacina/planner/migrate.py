@@ -42,6 +42,8 @@ class Migration:
 def obstacles(stored: StoredExecution, target: Target) -> list[str]:
     """Return everything that forbids a migration; nothing if it is allowed."""
     found = ["it is being stopped"] if stored.stopping is not None else []
+    if any(offer.token is not None for offer in stored.offers):
+        found.append("another runner runs an attempt of it: pause it and let the attempt end")
     for task in stored.tasks:
         found += _obstacles_of(task, stored.topology, target)
     return found
@@ -55,11 +57,11 @@ def migrated(stored: StoredExecution, target: Target, at_us: int) -> Migration:
     kept = {now: stored.tasks[was] for was, now in moved.items()}
     removed = tuple(was for was, now in places.items() if now is None)
     was_version = stored.identity.workflow_version
-    execution = restored(
-        replace(stored, identity=_identity(stored.identity, target), topology=new, tasks=())
-    )
+    execution = restored(replace(stored, identity=_identity(stored.identity, target)))
+    execution.topology = new
     if stored.tasks:  # else no runner ever had it, and the next one begins with the new graph
-        execution.tasks = [_task(number, kept.get(number)) for number in range(len(new))]
+        known = {now: execution.tasks[was] for was, now in moved.items()}
+        execution.tasks = [_placed(known.get(number), number) for number in range(len(new))]
     gone = ", ".join(repr(old.tasks[number].id) for number in removed)
     detail = f"{was_version} -> {target.version}" + (f", without {gone}" if gone else "")
     execution.record("execution_migrated", at_us, detail=detail)
@@ -99,24 +101,13 @@ def _identity(identity: Identity, target: Target) -> Identity:
     return replace(identity, workflow_version=target.version, package_digest=target.package_digest)
 
 
-def _task(number: int, stored: StoredTask | None) -> TaskState:
-    if stored is None:
+def _placed(task: TaskState | None, number: int) -> TaskState:
+    """Return a task under its number in the new graph; what has not ended is yet to be decided."""
+    if task is None:
         return TaskState(number=number)
-    status = TaskStatus(stored.status)
-    task = TaskState(
-        number=number,
-        attempt=stored.attempt,
-        failures=stored.failures,
-        losses=stored.losses,
-        started_at_us=stored.started_at_us,
-        stored=(status, stored.attempt),
-    )
-    if status.is_final:
-        task.status = status
-        task.sub_status = SubStatus(stored.sub_status) if stored.sub_status else None
-        task.finished_at_us = stored.finished_at_us
-        task.changes, task.reason = stored.changes, stored.reason
-        task.error_type, task.error_message = stored.error_type, stored.error_message
+    task.number = number
+    if not task.status.is_final:
+        task.status, task.sub_status, task.due_at_us = TaskStatus.NOT_STARTED, None, None
     return task
 
 
@@ -128,8 +119,8 @@ def _decide(execution: ExecutionState, kept: dict[int, StoredTask], at_us: int) 
     for task in decide.reconsider(execution, [task.number for task in open_tasks], at_us):
         was = kept.get(task.number)
         if was is not None and was.status == TaskStatus.READY:
-            sub_status = SubStatus(was.sub_status) if was.sub_status else None
-            task.move(TaskStatus.READY, sub_status)
+            is_delayed = was.sub_status == SubStatus.RETRYING
+            task.move(TaskStatus.READY, SubStatus.RETRYING if is_delayed else None)
             task.due_at_us = was.due_at_us
         else:
             decide.hold(execution, task, at_us)

@@ -13,6 +13,7 @@ from cloacina.planner.migrate import Target, migrated, obstacles
 from cloacina.store import commands, direct, reader
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
+from cloacina.store.offers import remove_open_offers
 from cloacina.store.renumber import renumber
 from cloacina.store.rows import GraphRow
 from cloacina.store.tables import EXECUTIONS
@@ -61,7 +62,7 @@ def _change(
     connection: sa.Connection, request: Requested, by: str, find_target: FindTarget, now: Now
 ) -> Settled:
     """Change a locked execution; there is no verdict if the version is not known here."""
-    stored = reader.load(connection, request.execution_id)
+    stored = direct.load(connection, request.execution_id)
     target = find_target(stored.identity, request.argument)
     if target is None:
         return Settled(None)
@@ -75,6 +76,7 @@ def _change(
     if problems:
         return Settled(Verdict(Answer.REFUSED, _joined(problems)))
     direct.seize(connection, request.execution_id, by)
+    remove_open_offers(connection, request.execution_id)
     changed = migrated(reader.load(connection, request.execution_id), target, now.utc_us)
     renumber(connection, request.execution_id, changed.moved, changed.removed)
     batch = Batch.of([changed.execution], by, ())
