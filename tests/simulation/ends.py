@@ -31,11 +31,12 @@ class SimulatedClock(Clock):
         self._runner = runner
 
     def now(self) -> Now:
+        self._runner.gate.reads_clock()
         return self._runner.now()
 
     def pause(self, seconds: float) -> None:
-        self._runner.world.pass_time(round(seconds * SECOND))
-        self._runner.point("while it waits for the database")
+        self._runner.gate.wait(round(seconds * SECOND))
+        self._runner.gate.point("while it waits for the database")
 
 
 class SimulatedExecutor:
@@ -48,7 +49,7 @@ class SimulatedExecutor:
     def stop(self, effect: StopAttempt) -> None:
         """Make a body end: some end when they are asked, some when they are killed, some never."""
         runner = self._runner
-        runner.point("before a body is stopped")
+        runner.gate.point("before a body is stopped")
         body = runner.world.monitor.bodies.get(effect.token)
         if body is not None and body.yields_to(is_kill=effect.is_kill):
             runner.log(f"stops {body.execution_id} task {body.task_number}")
@@ -56,12 +57,12 @@ class SimulatedExecutor:
 
     def start(self, effect: StartAttempt) -> None:
         runner = self._runner
-        runner.point("before a body starts")
+        runner.gate.point("before a body starts")
         body = runner.world.begin_body(runner, effect)
 
         runner.begin(effect.token)
         runner.world.after(body.duration_us, partial(self._report, body, effect.token))
-        runner.point("after a body started")
+        runner.gate.point("after a body started")
 
     def _report(self, body: Body, token: str) -> None:
         runner = self._runner
@@ -88,11 +89,11 @@ class Witness(Observer):
         self._runner = runner
 
     def attempt_started(self, effect: StartAttempt) -> None:
-        self._runner.point(f"before the start of {effect.execution.id}")
+        self._runner.gate.point(f"before the start of {effect.execution.id}")
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
-        self._runner.point(f"after an attempt of {effect.execution.id}")
+        self._runner.gate.point(f"after an attempt of {effect.execution.id}")
 
     def execution_ended(self, execution: ExecutionState) -> None:
         self._runner.log(f"ends {execution.id} as {execution.status}")
-        self._runner.point("after an end")
+        self._runner.gate.point("after an end")

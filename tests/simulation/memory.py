@@ -4,63 +4,91 @@ That the model is not a convenient fiction is shown by running the same seeds ag
 logs, which hold every row, must be equal byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from cloacina.model.states import Wish
+from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.store.commands import Command
 from cloacina.store.graphs import parse_graph
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
-from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
+from simulation.memory_neighbours import LeasedNeighbours, LockedNeighbours
 from simulation.memory_tables import Tables
-from simulation.memory_writer import SimulatedLink
-from simulation.shared import Accepts
+from simulation.memory_writer import SimulatedLink, SimulatedServerLink
+from simulation.scenario import Liveness
+from simulation.shared import LosingLink
 from simulation.snapshot import FINAL, ExecutionRow, Snapshot, TaskRow
+
+if TYPE_CHECKING:
+    from simulation.runner import SimulatedRunner
 
 
 class SimulatedDatabase:
     """Runners, graphs and the committed rows of executions."""
 
-    def __init__(self) -> None:
+    def __init__(self, liveness: Liveness) -> None:
         self._tables = Tables()
-        self._runners: list[str] = []
+        self._has_leases = liveness is Liveness.LEASES
+        self.silent: set[str] = set()
+        """The runners that pass for dead."""
         self._commands: list[Command] = []
 
-    def link(self) -> Link:
-        return SimulatedLink(self._tables)
+    def link(self, _runner_id: str) -> LosingLink:
+        kind = SimulatedServerLink if self._has_leases else SimulatedLink
+        return kind(self._tables)
 
-    def register(self, runner_id: str, _at_us: int) -> None:
-        self._runners.append(runner_id)
+    def neighbours(self, runner: "SimulatedRunner") -> Neighbours:
+        return (LeasedNeighbours if self._has_leases else LockedNeighbours)(self, runner)
 
-    def runner_ids(self) -> list[str]:
-        return sorted(self._runners)
+    def runner_ids(self) -> set[str]:
+        return set(self._tables.runners)
+
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:  # noqa: ARG002 - all the same here
+        self.silent.add(runner_id)
+
+    def renew(self, runner_id: str) -> bool:
+        if runner_id not in self._tables.runners:
+            return False
+        self.silent.discard(runner_id)
+        return True
+
+    def register(self, runner_id: str) -> None:
+        """Make a runner known, unless it is already; it lives."""
+        self._tables.runners.setdefault(runner_id, None)
+        self.silent.discard(runner_id)
 
     def release(self, gone: Iterable[str]) -> None:
+        """Strike runners out and leave what they owned for others."""
         struck_out = set(gone)
-        self._runners = [name for name in self._runners if name not in struck_out]
+        for name in struck_out:
+            self._tables.runners.pop(name, None)
         for row in self._unfinished():
-            if row.owner is not None and row.owner not in self._runners:
+            if row.owner in struck_out:
                 self._replace(row._replace(owner=None))
 
     def unowned(self) -> list[Unowned]:
-        free = [row for row in self._unfinished() if row.owner not in self._runners]
-        graphs = self._tables.graphs
+        """Return the unfinished executions that nobody plans, by id."""
+        known, graphs = self._tables.runners, self._tables.graphs
+        free = [row for row in self._unfinished() if row.owner not in known]
         return [
             Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.epoch)
             for row in free
         ]
 
-    def take_over(
-        self, runner_id: str, dead: Iterable[str], accepts: Accepts
-    ) -> Sequence[StoredExecution]:
-        self.release(dead)
+    def claim(self, runner_id: str, accepts: Callable[[Unowned], bool]) -> list[str]:
+        """Become the owner of what nobody plans."""
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
-        return list(map(self.load, claimed))
+        return claimed
+
+    def owned(self, runner_id: str, among: Sequence[str]) -> list[str]:
+        """Return those unfinished executions that a runner owns."""
+        return [row.id for row in self._unfinished() if row.owner == runner_id and row.id in among]
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]

@@ -43,6 +43,8 @@ class Tables:
     def __init__(self) -> None:
         self.graphs: dict[str, str] = {}
         self.executions: dict[str, Snapshot] = {}
+        self.runners: dict[str, str | None] = {}
+        """Registered runner -> the token of its last batch."""
 
     def draft(self, drafts: dict[str, Draft], execution_id: str) -> Draft:
         """Return the draft of an execution in a transaction."""

@@ -2,38 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cloacina.model.topology import Topology
-from cloacina.planner.planner import Planner
 from cloacina_sdk.context import Context
 from cloacina_sdk.spec import WorkflowSpec
 from simulation import invariants, oracle
 from simulation.bodies import Body
 from simulation.invariants import require
-from simulation.log import Difference, Log
-from simulation.shared import Shared
+from simulation.log import Difference
+from simulation.scenario import Liveness
 from simulation.snapshot import FINAL, Snapshot
+
+if TYPE_CHECKING:
+    from simulation.runner import SimulatedRunner
+    from simulation.world import World
 
 Waiting = dict[tuple[str, int], tuple[int, str]]
 """Ready tasks of a runner: (execution, task) -> its place, lower first."""
-
-
-class Watched(Protocol):
-    """What the monitor asks of a simulated runner."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def slots(self) -> int: ...
-    @property
-    def planner(self) -> Planner: ...
-    @property
-    def is_stopping(self) -> bool: ...
-    @property
-    def turn_began_us(self) -> int: ...
-    @property
-    def has_mail(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +34,10 @@ class Pause:
 class Monitor:
     """Keeps the last snapshot of every execution and judges every change to it."""
 
-    def __init__(self, database: Shared, log: Log, workflows: Iterable[WorkflowSpec]) -> None:
-        self._database = database
-        self._log = log
+    def __init__(self, world: "World", workflows: Iterable[WorkflowSpec]) -> None:
+        self._world = world
+        self._database = world.database
+        self._log = world.log
         self._topologies = {workflow.name: Topology.of(workflow) for workflow in workflows}
         self._tokens: set[str] = set()
         self._pauses: dict[tuple[str, int], Pause] = {}
@@ -58,7 +45,7 @@ class Monitor:
         self.bodies: dict[str, Body] = {}
         self.last_end_us = 0
 
-    def observe(self, at_us: int, writer: Watched, epochs: Mapping[str, int] | None) -> None:
+    def observe(self, at_us: int, writer: "SimulatedRunner", epochs: Mapping[str, int] | None) -> None:
         """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim."""
         for execution_id, after in sorted(self._database.snapshots().items()):
             before = self.snapshots.get(execution_id)
@@ -72,12 +59,18 @@ class Monitor:
             change = invariants.Change(
                 before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
             )
+            self._check_writer(writer, change)
             invariants.check(change, self.bodies, self._tokens)
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
             if after.execution.status in FINAL:
                 self.last_end_us = at_us
                 self._judge(after, topology)
+
+    def _check_writer(self, writer: "SimulatedRunner", change: invariants.Change) -> None:
+        """Whom the others hold for dead writes nothing, where there is a server to see to it."""
+        if self._world.liveness is Liveness.LEASES and change.after.execution.owner is not None:
+            require(writer.id in self._world.registered, f"{writer.id} wrote after its eviction")
 
     def body_starts(self, token: str, body: Body) -> None:
         """Judge the start of a body by what is committed at this moment."""
@@ -93,7 +86,7 @@ class Monitor:
         fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
 
-    def waiting(self, runner: Watched) -> Waiting:
+    def waiting(self, runner: "SimulatedRunner") -> Waiting:
         """Return what is ready to start in the executions that ``runner`` owns."""
         return {
             (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
@@ -103,15 +96,12 @@ class Monitor:
             if task.status == "Ready" and task.sub_status is None
         }
 
-    def turn_ended(self, runner: Watched, waiting_before: Waiting, begun: Iterable[str]) -> None:
+    def turn_ended(self, runner: "SimulatedRunner", waiting_before: Waiting, begun: Iterable[str]) -> None:
         """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
         planner = runner.planner
         self._check_slots(runner)
         waiting = self.waiting(runner)
-        for name, snapshot in self.snapshots.items():
-            row = snapshot.execution
-            if row.owner == runner.id and row.status not in FINAL and not runner.is_stopping:
-                require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
+        self._check_ownership(runner)
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
         passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
@@ -120,7 +110,19 @@ class Monitor:
             place = -row.priority, row.created_at
             require(not any(p < place for p in passed_over), f"{token} jumped the queue")
 
-    def _check_slots(self, runner: Watched) -> None:
+    def _check_ownership(self, runner: "SimulatedRunner") -> None:
+        """What a runner plans and what it owns are the same, unless it cannot know yet."""
+        known = {each.id: each.epoch for each in runner.planner.stored}
+        in_doubt = runner.neighbours.in_doubt
+        for name, snapshot in self.snapshots.items():
+            row = snapshot.execution
+            is_ours = row.owner == runner.id and row.status not in FINAL
+            if is_ours and not runner.is_stopping and name not in in_doubt:
+                require(known.get(name) == row.epoch, f"{runner.id} forgot {name}, which it owns")
+            if name in known and not runner.is_struck_out:
+                require(is_ours, f"{runner.id} goes on with {name}, which is not its own")
+
+    def _check_slots(self, runner: "SimulatedRunner") -> None:
         """A slot is held by the bodies that run, and by those whose end is on its way."""
         slots = runner.planner._schedule._slots
         require(slots.free >= 0, "more attempts than slots")
@@ -131,7 +133,7 @@ class Monitor:
         if not runner.has_mail:
             require(slots._held <= running, f"slots are held by nothing: {slots._held - running}")
 
-    def _check_not_late(self, runner: Watched, waiting: Waiting) -> None:
+    def _check_not_late(self, runner: "SimulatedRunner", waiting: Waiting) -> None:
         if not runner.planner._schedule.free_slots:
             return
         require(not waiting, f"{list(waiting)} wait although slots of {runner.id} are free")
@@ -144,7 +146,7 @@ class Monitor:
                 waits = waits and row.status == "Running"
                 require(not (is_due and waits), f"the retry of {name} task {number} is late")
 
-    def _check_pauses(self, at_us: int, writer: Watched, change: invariants.Change) -> None:
+    def _check_pauses(self, at_us: int, writer: "SimulatedRunner", change: invariants.Change) -> None:
         before = (
             {(a.task_number, a.number): a for a in change.before.attempts} if change.before else {}
         )

@@ -1,11 +1,13 @@
 """Run the simulation of a seed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from simulation import scenario
 from simulation.log import Log
 from simulation.memory import SimulatedDatabase
-from simulation.shared import Shared
-from simulation.world import new_world
+from simulation.scenario import Liveness
+from simulation.shared import OpenDatabase
+from simulation.world import World, new_dice
 
 
 class SimulationFailedError(AssertionError):
@@ -21,16 +23,25 @@ class SimulationFailedError(AssertionError):
         )
 
 
-def simulate(seed: int, open_database: Callable[[], Shared] = SimulatedDatabase) -> Log:
+def simulate(
+    seed: int,
+    open_database: OpenDatabase = SimulatedDatabase,
+    liveness: Liveness | None = None,
+) -> Log:
     """Run a seed to its end and return what happened.
+
+    ``liveness`` is how runners show that they live, where the database does not leave it to chance.
 
     Raises:
         SimulationFailedError: if an invariant does not hold, or the engine raises.
     """
     log = Log()
-    database = open_database()
+    dice = new_dice(seed)
+    plan = scenario.draw(dice)
+    how = liveness or plan.liveness
+    database = open_database(how)
     try:
-        new_world(seed, database, log).run()
+        World(plan, how, database, dice, log).run()
     except Exception as error:
         raise SimulationFailedError(seed, log, error) from error
     finally:

@@ -1,0 +1,132 @@
+"""What ``FileNeighbours`` and ``LeaseNeighbours`` do, told once more on the model of the database.
+
+That they decide the same is shown by the logs of the same seeds on the real databases.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cloacina.errors import EvictedError, StoreUnavailableError
+from cloacina.model.states import Wish
+from cloacina.planner.events import StoredExecution
+from cloacina.store.commands import Command
+from simulation.snapshot import FINAL
+
+if TYPE_CHECKING:
+    from simulation.memory import SimulatedDatabase
+    from simulation.runner import SimulatedRunner
+
+
+class MemoryNeighbours(ABC):
+    """What is the same however runners show that they live."""
+
+    def __init__(self, database: "SimulatedDatabase", runner: "SimulatedRunner") -> None:
+        self._database = database
+        self._runner = runner
+        self._gate = runner.gate
+        self._bell = runner.bell
+        self.join_again()
+
+    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+        """A runner has joined when it is made."""
+
+    @abstractmethod
+    def take_over(self) -> Sequence[StoredExecution]: ...
+
+    @abstractmethod
+    def join_again(self) -> None: ...
+
+    def finished(self, execution_id: str) -> StoredExecution | None:
+        self._gate.before_read()
+        stored = self._database.load(execution_id)
+        return stored if stored.status in FINAL else None
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
+        raise NotImplementedError  # people write it themselves
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
+        self._gate.before_read()
+        found = self._database.open_commands()
+        return [command for command in found if is_ours(command.execution_id)]
+
+    def answer(self, command_ids: Sequence[str]) -> None:
+        with self._gate.transaction():
+            self._database.close_commands(command_ids)
+        self._bell.ring()
+
+    def ask_for_ends(self) -> None:
+        self._bell.ask_for_ends()
+
+    def tell_of_ends(self) -> None:
+        self._bell.tell_of_ends()
+
+    def leave(self) -> None:
+        with suppress(StoreUnavailableError), self._gate.transaction():
+            self._database.release([self._runner.id])
+        self._bell.ring()
+
+
+class LockedNeighbours(MemoryNeighbours):
+    """Whose lock is gone is dead."""
+
+    def join_again(self) -> None:
+        with self._gate.transaction():
+            self._database.release([self._runner.id])  # it may have added executions meanwhile
+            self._database.register(self._runner.id)
+
+    def take_over(self) -> Sequence[StoredExecution]:
+        database, runner = self._database, self._runner
+        self._gate.before_read()
+        peers = database.runner_ids()
+        if runner.id not in peers:
+            raise EvictedError(runner.id)
+        dead = sorted(peers & database.silent - {runner.id})
+        if not dead and not any(map(runner.accepts, database.unowned())):
+            return ()
+        with self._gate.transaction():
+            database.release(dead)
+            claimed = database.claim(runner.id, runner.accepts)
+            loaded = [database.load(execution_id) for execution_id in claimed]
+        for peer in dead:
+            runner.world.bury(peer)
+        return loaded
+
+
+class LeasedNeighbours(MemoryNeighbours):
+    """Whose lease ran out is evicted; a claim whose answer was lost is looked for again."""
+
+    def __init__(self, database: "SimulatedDatabase", runner: "SimulatedRunner") -> None:
+        self._in_doubt: list[str] = []
+        super().__init__(database, runner)
+
+    def join_again(self) -> None:
+        self._in_doubt = []
+        with self._gate.transaction():
+            self._database.register(self._runner.id)
+
+    def take_over(self) -> Sequence[StoredExecution]:
+        database, runner = self._database, self._runner
+        self._gate.before_read()
+        peers = database.runner_ids()
+        if runner.id not in peers:
+            raise EvictedError(runner.id)
+        is_overdue = bool(peers & database.silent - {runner.id})
+        free = database.unowned()
+        if not (is_overdue or self._in_doubt or any(map(runner.accepts, free))):
+            return ()
+        with self._gate.transaction():
+            peers = database.runner_ids()
+            if runner.id not in peers:
+                raise EvictedError(runner.id)
+            evicted = sorted(peers & database.silent - {runner.id})
+            database.release(evicted)
+            claimed = database.owned(runner.id, self._in_doubt)
+            claimed += database.claim(runner.id, runner.accepts)
+            loaded = [database.load(execution_id) for execution_id in claimed]
+            self._in_doubt = claimed
+        self._in_doubt = []
+        if evicted:
+            self._bell.ring()
+        return loaded
