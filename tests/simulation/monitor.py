@@ -92,6 +92,7 @@ class Monitor:
             (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
             for name, snapshot in self.snapshots.items()
             if snapshot.execution.owner == runner.id and snapshot.execution.status == "Running"
+            if name not in runner.neighbours.in_doubt
             for task in snapshot.tasks
             if task.status == "Ready" and task.sub_status is None
         }
