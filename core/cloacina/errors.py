@@ -218,6 +218,37 @@ class PackageInUseError(EngineError, RuntimeError):
         )
 
 
+class InvalidRoutingError(EngineError, ValueError):
+    """A routing rule or a name of an executor that cannot be used."""
+
+    def __init__(self, value: object, problem: str) -> None:
+        self.value = value
+        super().__init__(f"{value!r} {problem}")
+
+
+class UnknownExecutorError(EngineError, ValueError, LookupError):
+    """A routing rule names an executor that the runner does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(
+            f"there is no executor {name!r}; this runner has {', '.join(known)}: correct the "
+            "routing, or bring the executor with DefaultRunner(..., executors={name: executor})"
+        )
+
+
+class WrongExecutorError(EngineError, ValueError):
+    """A task was routed to a built-in executor that cannot run tasks of its kind."""
+
+    def __init__(self, task: str, executor: str, fitting: str) -> None:
+        self.executor = executor
+        super().__init__(
+            f"the routing sends {task} to {executor!r}, which cannot run it; send it to "
+            f"{fitting!r}, or to an executor of your own"
+        )
+
+
 class StoreUnavailableError(EngineError, OSError):
     """The database could not be written for now (busy, disk full, I/O error)."""
 
@@ -228,6 +259,30 @@ class RejectedWriteError(EngineError, ValueError):
     def __init__(self, execution_id: str, cause: BaseException) -> None:
         self.execution_id = execution_id
         super().__init__(f"the database refused execution {execution_id}: {cause}")
+
+
+class DuplicateExecutionError(RejectedWriteError):
+    """Another execution of the workflow has the idempotency key already."""
+
+
+class InvalidIdempotencyKeyError(EngineError, ValueError):
+    """An idempotency key that cannot be kept."""
+
+    def __init__(self, key: object, problem: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r:.60} {problem}")
+
+
+class IdempotencyConflictError(EngineError, ValueError):
+    """An idempotency key was used again, for another input."""
+
+    def __init__(self, key: str, execution_id: str) -> None:
+        self.key = key
+        self.execution_id = execution_id
+        super().__init__(
+            f"the idempotency key {key!r} belongs to execution {execution_id}, which was submitted "
+            "with another input; use a key of its own for this input"
+        )
 
 
 class SchemaVersionError(EngineError, RuntimeError):

@@ -45,7 +45,9 @@ class Monitor:
         self.bodies: dict[str, Body] = {}
         self.last_end_us = 0
 
-    def observe(self, at_us: int, writer: "SimulatedRunner", epochs: Mapping[str, int] | None) -> None:
+    def observe(
+        self, at_us: int, writer: "SimulatedRunner", epochs: Mapping[str, int] | None
+    ) -> None:
         """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim."""
         for execution_id, after in sorted(self._database.snapshots().items()):
             before = self.snapshots.get(execution_id)
@@ -61,6 +63,8 @@ class Monitor:
             )
             self._check_writer(writer, change)
             invariants.check(change, self.bodies, self._tokens)
+            if before is None:
+                invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
             if after.execution.status in FINAL:
@@ -97,7 +101,9 @@ class Monitor:
             if task.status == "Ready" and task.sub_status is None
         }
 
-    def turn_ended(self, runner: "SimulatedRunner", waiting_before: Waiting, begun: Iterable[str]) -> None:
+    def turn_ended(
+        self, runner: "SimulatedRunner", waiting_before: Waiting, begun: Iterable[str]
+    ) -> None:
         """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
         planner = runner.planner
         self._check_slots(runner)
@@ -127,12 +133,12 @@ class Monitor:
         """A slot is held by the bodies that run, and by those whose end is on its way."""
         slots = runner.planner._schedule._slots
         require(slots.free >= 0, "more attempts than slots")
-        require(slots.free + len(slots._held) == runner.slots, "slots were lost or won")
+        require(slots.free + len(slots.held) == runner.slots, "slots were lost or won")
         own = {token: body for token, body in self.bodies.items() if body.runner_id == runner.id}
         running = {token for token, body in own.items() if not body.is_reported}
-        require(running <= slots._held, "a slot came back before its body ended")
+        require(running <= slots.held, "a slot came back before its body ended")
         if not runner.has_mail:
-            require(slots._held <= running, f"slots are held by nothing: {slots._held - running}")
+            require(slots.held <= running, f"slots are held by nothing: {slots.held - running}")
 
     def _check_not_late(self, runner: "SimulatedRunner", waiting: Waiting) -> None:
         if not runner.planner._schedule.free_slots:
@@ -147,7 +153,9 @@ class Monitor:
                 waits = waits and row.status == "Running"
                 require(not (is_due and waits), f"the retry of {name} task {number} is late")
 
-    def _check_pauses(self, at_us: int, writer: "SimulatedRunner", change: invariants.Change) -> None:
+    def _check_pauses(
+        self, at_us: int, writer: "SimulatedRunner", change: invariants.Change
+    ) -> None:
         before = (
             {(a.task_number, a.number): a for a in change.before.attempts} if change.before else {}
         )

@@ -112,6 +112,10 @@ def _freed_slots_idle(patch: Patch) -> None:
     patch.setattr(Planner, "withdraw", withdraw)
 
 
+def _keys_not_unique(patch: Patch) -> None:
+    patch.setattr(SimulatedLink, "_taken", lambda *_: set())
+
+
 def _looks_once(patch: Patch) -> None:
     patch.setattr(Lookout, "look_later", lambda *_: None)
 
@@ -262,7 +266,8 @@ PLANTED = {
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
-    "a look around that is not repeated": Planted(_looks_once, "never ended"),
+    "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
+    "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
         _completed_runs_again, "after its end|before its dep"
     ),
@@ -277,7 +282,9 @@ PLANTED = {
     "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
     "a task given up too soon": Planted(_loss_uncounted, "found"),
-    "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
+    "a batch written by halves": Planted(
+        _half_written_batch, "forgot .* which it owns|before it was durable"
+    ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),

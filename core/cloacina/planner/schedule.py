@@ -1,16 +1,18 @@
 """When and whether attempts start: limits, slots, the queue for them, and timers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner import decide
+from cloacina.planner import decide, overdue
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
+from cloacina_sdk.outcome import TaskFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Limits:
         slots: how many attempts may run at once.
         attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
         grace_us: between asking an attempt to end and giving it up.
+        pools: what limits attempts beside the slots.
         max_losses: how many attempts of a task may be lost with their runner before the task is
             given up.
     """
@@ -37,6 +40,7 @@ class Limits:
     slots: int
     attempt_timeout_us: int | None = None
     grace_us: int = 5_000_000
+    pools: Pools = field(default_factory=OnePool)
     max_losses: int = 5
 
 
@@ -66,6 +70,15 @@ class Schedule:
         """How many attempts may start now."""
         return self._slots.free
 
+    @property
+    def slots(self) -> Slots:
+        """Who may run."""
+        return self._slots
+
+    def pool_of(self, execution: ExecutionState, task: TaskState) -> Pool:
+        """Return where a task's attempts run."""
+        return self._limits.pools.pool_of(execution.identity, execution.topology.tasks[task.number])
+
     def jitter(self) -> float:
         """Draw from [0, 1)."""
         return self._sources.jitter()
@@ -80,8 +93,13 @@ class Schedule:
 
     def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
         """Queue a task for a slot."""
-        priority, age_us = execution.identity.priority, execution.created_at_us
-        self._slots.wait(execution.id, task.number, priority=priority, age_us=age_us)
+        self._slots.wait(
+            execution.id,
+            task.number,
+            pool=self.pool_of(execution, task),
+            priority=execution.identity.priority,
+            age_us=execution.created_at_us,
+        )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
         """Queue a task for a slot, once the delay of its retry is over if it has one."""
@@ -119,6 +137,15 @@ class Schedule:
         own_ms = execution.topology.tasks[task.number].timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
 
+    def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+        """Return the failure of an attempt that took as long as it may."""
+        limit_us = self.attempt_limit_us(execution, task) or 0
+        return overdue.timed_out(self.pool_of(execution, task), limit_us)
+
+    def given_up(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+        """Return the failure of an attempt that was asked to end and did not."""
+        return overdue.given_up(self.pool_of(execution, task), self._limits.grace_us)
+
     def start_next(
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
@@ -128,12 +155,14 @@ class Schedule:
             if execution is not None and execution.status is ExecutionStatus.RUNNING:
                 task = execution.tasks[place.task_number]
                 if task.is_startable(now.utc_us):
-                    yield self._start(execution, task, now)
+                    yield self._start(execution, task, place.pool, now)
 
-    def _start(self, execution: ExecutionState, task: TaskState, now: Now) -> StartAttempt:
+    def _start(
+        self, execution: ExecutionState, task: TaskState, pool: Pool, now: Now
+    ) -> StartAttempt:
         token = self._sources.new_token()
         decide.start(execution, task, token, now.utc_us)
-        self._slots.take(token)
+        self._slots.take(token, pool)
         limit_us = self.attempt_limit_us(execution, task)
         if limit_us is not None:
             due_us = now.monotonic_us + limit_us

@@ -20,7 +20,8 @@ class TaskResult:
         status: ``Completed``, ``Failed``, ``Skipped``, or where it stands if the execution runs.
         attempts: how many attempts were started.
         error: ``type: message`` of the last failure of a failed task.
-        reason: why a skipped task was skipped.
+        reason: why a skipped task was skipped; how the attempt of a cancelled one ended, above
+            all whether it goes on because nothing can stop it.
     """
 
     task: str
