@@ -71,7 +71,15 @@ class MemoryNeighbours(ABC):
 class LockedNeighbours(MemoryNeighbours):
     """Whose lock is gone is dead."""
 
+    _is_waiting = False
+
+    def ask_for_ends(self) -> None:
+        self._is_waiting = True
+        super().ask_for_ends()
+
     def join_again(self) -> None:
+        if self._is_waiting:  # the bell is a new one
+            self._bell.ask_for_ends()
         with self._gate.transaction():
             self._database.release([self._runner.id])  # it may have added executions meanwhile
             self._database.register(self._runner.id)
@@ -89,8 +97,6 @@ class LockedNeighbours(MemoryNeighbours):
             database.release(dead)
             claimed = database.claim(runner.id, runner.accepts)
             loaded = [database.load(execution_id) for execution_id in claimed]
-        for peer in dead:
-            runner.world.bury(peer)
         return loaded
 
 

@@ -135,16 +135,15 @@ class World:
         if gone:
             writer.log(f"strikes out {gone}")
         for runner_id in gone:
-            self._runners[runner_id].is_struck_out = True
+            struck_out = self._runners[runner_id]
+            struck_out.is_struck_out = True
+            if self.liveness is Liveness.LOCKS:  # whoever buries it rings its bell
+                self.after(self.dice.choice((0, 1_000, SECOND)), struck_out.neighbours.look)
         for runner_id in now - self.registered:
             if runner_id in self._runners:  # it is back
                 self._runners[runner_id].is_struck_out = False
                 self._runners[runner_id].is_silent = False
         self.registered = now
-
-    def bury(self, runner_id: str) -> None:
-        """Let a runner whose lock is gone know that it was struck out, if it lives all the same."""
-        self.after(self.dice.choice((0, 1_000, SECOND)), self._runners[runner_id].neighbours.look)
 
     def begin_body(self, runner: SimulatedRunner, start: StartAttempt) -> bodies.Body:
         """Start a body."""
