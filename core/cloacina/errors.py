@@ -1,5 +1,6 @@
 """The engine's errors. The root of all of them is ``cloacina_sdk.errors.CloacinaError``."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,21 +12,30 @@ class EngineError(CloacinaError):
 
 
 class InvalidUrlError(EngineError, ValueError):
-    """A database URL that cannot be used."""
+    """A database URL that cannot be used; a password in it is kept out of the message."""
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url = url
+        self.url = without_password(url)
         self.problem = problem
         super().__init__(
-            f"the database URL {url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
+            f"the database URL {self.url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
             "'sqlite://./relative.db', ':memory:' or 'postgresql://user@host/database'"
         )
+
+
+def without_password(url: str) -> str:
+    """Return a URL with nothing but stars for its password, and without the query it may be in."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "sqlite":
+        return url
+    masked = re.sub(r"^([^@:]*):.*@", r"\1:***@", rest)  # before the query: "?" may be in it
+    return f"{scheme}://{masked.partition('?')[0]}"
 
 
 class InvalidSchemaError(EngineError, ValueError):
     """A name that no tenant's schema can have."""
 
-    def __init__(self, schema: str, problem: str) -> None:
+    def __init__(self, schema: object, problem: str) -> None:
         self.schema = schema
         super().__init__(f"{problem} (given: {schema!r})")
 
@@ -55,7 +65,16 @@ class InvalidConfigError(EngineError, ValueError):
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field = field
         self.value = value
+        self.allowed = allowed
         super().__init__(f"Invalid configuration: {field} is {value!r}; allowed is {allowed}")
+
+
+class ConfigFileError(EngineError, ValueError):
+    """A file of settings that cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"Invalid configuration: the file {path} {problem}")
 
 
 class UnknownSettingError(EngineError, AttributeError, ValueError):

@@ -41,7 +41,7 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
-from cloacina.store.url import parse_location
+from cloacina.store.url import Location, parse_location
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
 _OPEN: "set[DefaultRunner]" = set()
@@ -60,7 +60,7 @@ class DefaultRunner:
 
     def __init__(
         self,
-        database_url: str | Path,
+        database_url: str | Path | Location,
         *,
         config: DefaultRunnerConfig | None = None,
         runtime: Runtime | None = None,
