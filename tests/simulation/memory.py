@@ -47,7 +47,7 @@ class SimulatedDatabase:
     def runner_ids(self) -> set[str]:
         return set(self._tables.runners)
 
-    def silence(self, runner_id: str, *, is_dead: bool) -> None:  # noqa: ARG002 - all the same here
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
         self.silent.add(runner_id)
 
     def renew(self, runner_id: str) -> bool:

@@ -30,7 +30,7 @@ class MemoryNeighbours(ABC):
         self.join_again()
 
     def join(self, at_us: int, notice: Callable[[], None]) -> None:
-        """A runner has joined when it is made."""
+        raise NotImplementedError  # a runner has joined when it is made
 
     @abstractmethod
     def take_over(self) -> Sequence[StoredExecution]: ...
@@ -96,8 +96,7 @@ class LockedNeighbours(MemoryNeighbours):
         with self._gate.transaction():
             database.release(dead)
             claimed = database.claim(runner.id, runner.accepts)
-            loaded = [database.load(execution_id) for execution_id in claimed]
-        return loaded
+            return [database.load(execution_id) for execution_id in claimed]
 
 
 class LeasedNeighbours(MemoryNeighbours):

@@ -122,7 +122,7 @@ class SimulatedServerLink(SimulatedLink):
         is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
         if not is_known(self._tables, batch.owner):
             raise EvictedError(batch.owner)
-        if is_in_doubt and self._tables.runners[batch.owner] == batch.token:
+        if is_in_doubt and self._tables.runners.get(batch.owner) == batch.token:
             return
         if any(new.id in self._tables.executions for new in _new(batch)):
             raise MissedError  # it was committed before its runner was evicted

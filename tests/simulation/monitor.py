@@ -105,7 +105,6 @@ class Monitor:
         self, runner: "SimulatedRunner", waiting_before: Waiting, begun: Iterable[str]
     ) -> None:
         """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
-        planner = runner.planner
         self._check_slots(runner)
         waiting = self.waiting(runner)
         self._check_ownership(runner)
@@ -119,7 +118,8 @@ class Monitor:
 
     def _check_ownership(self, runner: "SimulatedRunner") -> None:
         """What a runner plans and what it owns are the same, unless it cannot know yet."""
-        known = {each.id: each.epoch for each in runner.planner.stored}
+        planned = runner.planner._executions.values()
+        known = {each.id: each.epoch for each in planned if each.stored_status is not None}
         in_doubt = runner.neighbours.in_doubt
         for name, snapshot in self.snapshots.items():
             row = snapshot.execution

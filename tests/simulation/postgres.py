@@ -63,7 +63,7 @@ class PostgresSchema(RealDatabase):
         found.join_again()
         return found
 
-    def silence(self, runner_id: str, *, is_dead: bool) -> None:  # noqa: ARG002 - a lease tells no more
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
         self._change_lease(_SILENCE, runner_id)
 
     def renew(self, runner_id: str) -> bool:

@@ -1,6 +1,5 @@
 """The real SQLite store and the real ``FileNeighbours``, with locks that are really taken."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 

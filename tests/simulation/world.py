@@ -11,7 +11,7 @@ from random import Random
 
 from cloacina.model.topology import Topology
 from cloacina.planner.effects import StartAttempt
-from simulation import bodies, scenario
+from simulation import bodies
 from simulation.invariants import require
 from simulation.log import Log
 from simulation.monitor import Monitor

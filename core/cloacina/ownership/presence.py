@@ -168,6 +168,14 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
     return None
 
 
+def is_bell_of(directory: Path, runner_id: str, bell: int) -> bool:
+    """Whether an open ``bell`` is the one that hangs there under the runner's name."""
+    try:
+        return os.path.samestat(_bell(directory, runner_id).stat(), os.fstat(bell))
+    except FileNotFoundError:
+        return False
+
+
 LOOK: Final = b"l"
 """Rung when something changed that the others may want to look at."""
 TELL_ME: Final = b"t"
