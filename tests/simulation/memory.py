@@ -5,6 +5,7 @@ logs, which hold every row, must be equal byte for byte.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cloacina.model.states import Wish
@@ -75,8 +76,7 @@ class SimulatedDatabase:
         known, graphs = self._tables.runners, self._tables.graphs
         free = [row for row in self._unfinished() if row.owner not in known]
         return [
-            Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.epoch)
-            for row in free
+            Unowned(_identity(row), _parsed(graphs[row.graph_digest]), row.epoch) for row in free
         ]
 
     def claim(self, runner_id: str, accepts: Callable[[Unowned], bool]) -> list[str]:
@@ -96,7 +96,7 @@ class SimulatedDatabase:
         running = {a.task_number: a.token for a in snapshot.attempts if a.outcome is None}
         return StoredExecution(
             identity=_identity(row),
-            topology=parse_graph(self._tables.graphs[row.graph_digest]),
+            topology=_parsed(self._tables.graphs[row.graph_digest]),
             input_texts=Context.from_json(row.input).texts(),
             status=row.status,
             stopping=row.stopping,
@@ -124,6 +124,10 @@ class SimulatedDatabase:
     def snapshots(self) -> dict[str, Snapshot]:
         return self._tables.executions
 
+    def has_ended(self, execution_id: str) -> bool:
+        """Whether an execution is in its last status."""
+        return self._tables.executions[execution_id].execution.status in FINAL
+
     def close(self) -> None:
         pass
 
@@ -135,6 +139,9 @@ class SimulatedDatabase:
     def _replace(self, row: ExecutionRow) -> None:
         executions = self._tables.executions
         executions[row.id] = executions[row.id]._replace(execution=row)
+
+
+_parsed = lru_cache(maxsize=64)(parse_graph)
 
 
 def claimed_row(row: ExecutionRow, owner: str) -> ExecutionRow:

@@ -12,7 +12,6 @@ from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
 from cloacina.store.commands import Command
-from simulation.snapshot import FINAL
 
 if TYPE_CHECKING:
     from simulation.memory import SimulatedDatabase
@@ -40,8 +39,8 @@ class MemoryNeighbours(ABC):
 
     def finished(self, execution_id: str) -> StoredExecution | None:
         self._gate.before_read()
-        stored = self._database.load(execution_id)
-        return stored if stored.status in FINAL else None
+        ended = self._database.has_ended(execution_id)
+        return self._database.load(execution_id) if ended else None
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
         raise NotImplementedError  # people write it themselves

@@ -121,12 +121,14 @@ class Monitor:
         planned = runner.planner._executions.values()
         known = {each.id: each.epoch for each in planned if each.stored_status is not None}
         in_doubt = runner.neighbours.in_doubt
+        # one that has to end may have no time left to join again
+        is_ignorant = runner.is_struck_out or runner.kernel._committer._is_evicted
         for name, snapshot in self.snapshots.items():
             row = snapshot.execution
             is_ours = row.owner == runner.id and row.status not in FINAL
             if is_ours and not runner.is_stopping and name not in in_doubt:
                 require(known.get(name) == row.epoch, f"{runner.id} forgot {name}, which it owns")
-            if name in known and not runner.is_struck_out:
+            if name in known and not is_ignorant:
                 require(is_ours, f"{runner.id} goes on with {name}, which is not its own")
 
     def _check_slots(self, runner: "SimulatedRunner") -> None:

@@ -18,7 +18,7 @@ from simulation.scenario import Liveness
 from simulation.shared import OpenDatabase
 from simulation.simulate import SimulationFailedError, compare, simulate, simulate_all
 
-SEEDS, CHUNK = 2_000, 100
+SEEDS, CHUNK = 3_000, 100
 SEEDS_ON_SQLITE, SEEDS_ON_POSTGRES = 40, 20
 PHENOMENA = (
     "dies",
