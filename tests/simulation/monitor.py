@@ -110,7 +110,8 @@ class Monitor:
         self._check_ownership(runner)
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
-        passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
+        both = waiting_before.keys() & waiting.keys()
+        passed_over = [waiting[key] for key in both if runner.planner.owns(key[0])]
         for token in begun:
             row = self.snapshots[self.bodies[token].execution_id].execution
             place = -row.priority, row.created_at
