@@ -176,6 +176,18 @@ def is_bell_of(directory: Path, runner_id: str, bell: int) -> bool:
         return False
 
 
+def is_listening(directory: Path, runner_id: str) -> bool:
+    """Whether a runner's process holds its bell; its lock is left alone, for others may want it."""
+    try:
+        bell = os.open(_bell(directory, runner_id), _RING)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENXIO}:
+            raise
+        return False
+    os.close(bell)
+    return True
+
+
 LOOK: Final = b"l"
 """Rung when something changed that the others may want to look at."""
 TELL_ME: Final = b"t"
