@@ -40,7 +40,7 @@ def test_what_a_runner_wrote_that_nobody_knows_any_more_is_taken_over(
 ) -> None:
     write_as(database, "struck out")
     here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
-    here.join(0, lambda: None)
+    here.join(0, lambda: None, slots=1)
     assert [stored.identity.execution_id for stored in here.take_over()] == ["e"]
     assert here.take_over() == ()
     here.leave()
@@ -50,7 +50,7 @@ def test_a_database_that_is_held_is_told_from_one_that_is_broken(
     database: SqliteDatabase, tmp_path: Path
 ) -> None:
     here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
-    here.join(0, lambda: None)
+    here.join(0, lambda: None, slots=1)
     write_as(database, "struck out")
     with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -66,11 +66,11 @@ def test_a_runner_whose_lock_was_removed_is_rung_and_joins_again(
 ) -> None:
     was_rung = threading.Event()
     robbed = FileNeighbours(database, "robbed", lambda _found: True, lambda: 0)
-    robbed.join(0, was_rung.set)
+    robbed.join(0, was_rung.set, slots=1)
     write_as(database, "robbed")
     (database.sidecar / "robbed.lock").unlink()
     other = FileNeighbours(database, "other", lambda _found: True, lambda: 0)
-    other.join(0, lambda: None)
+    other.join(0, lambda: None, slots=1)
     was_rung.clear()
     assert [stored.identity.execution_id for stored in other.take_over()] == ["e"]
     assert was_rung.wait(30)
@@ -87,7 +87,7 @@ def test_a_runner_whose_lock_was_removed_is_rung_and_joins_again(
 
 def test_files_of_a_runner_that_is_back_are_not_removed(database: SqliteDatabase) -> None:
     robbed = FileNeighbours(database, "robbed", lambda _found: True, lambda: 0)
-    robbed.join(0, lambda: None)
+    robbed.join(0, lambda: None, slots=1)
     (database.sidecar / "robbed.lock").unlink()
     remains = remains_of(database.sidecar, "robbed")
     assert remains is not None

@@ -1,10 +1,11 @@
 """Where faults strike a runner: at points of its program, and on its way to the database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreUnavailableError
+from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
 from cloacina.store.writer import RefusedError
 from simulation.scenario import SECOND, Liveness
@@ -104,6 +105,12 @@ class Gate:
         if len(batch.fences) == 1:
             (execution_id,) = batch.fences
             self._runner.log(f"is fenced off from {execution_id}")
+
+    def conceded(self, offers: Sequence[SeenOffer]) -> None:
+        """Note that somebody claimed what was to be taken back."""
+        for offer in offers:
+            place = f"{offer.execution_id} task {offer.task_number}"
+            self._runner.log(f"concedes {place} to {offer.runner}")
 
     def loses_answer(self, when: str) -> bool:
         """Whether the answer of the server is lost."""

@@ -5,6 +5,7 @@ logs, which hold every row, must be equal byte for byte.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from simulation.memory_neighbours import LeasedNeighbours, LockedNeighbours
-from simulation.memory_tables import Tables
+from simulation.memory_offers import MemoryOffers
+from simulation.memory_tables import RunnerRow, Tables
 from simulation.memory_writer import SimulatedLink, SimulatedServerLink
 from simulation.scenario import Liveness
 from simulation.shared import LosingLink
@@ -34,8 +36,13 @@ class SimulatedDatabase:
     def __init__(self, liveness: Liveness) -> None:
         self._tables = Tables()
         self._has_leases = liveness is Liveness.LEASES
+        self.offers = MemoryOffers(self._tables, lambda: self._tables.runners)
         self.silent: set[str] = set()
         """The runners that pass for dead."""
+        self.robbed: set[str] = set()
+        """Those of them whose lock was removed, so that nobody can hold it."""
+        self.held: set[str] = set()
+        """The dead whose lock a runner holds that takes over from them."""
         self._commands: list[Command] = []
 
     def link(self, _runner_id: str) -> LosingLink:
@@ -50,6 +57,8 @@ class SimulatedDatabase:
 
     def silence(self, runner_id: str, *, is_dead: bool) -> None:
         self.silent.add(runner_id)
+        if not is_dead:
+            self.robbed.add(runner_id)
 
     def renew(self, runner_id: str) -> bool:
         if runner_id not in self._tables.runners:
@@ -57,10 +66,15 @@ class SimulatedDatabase:
         self.silent.discard(runner_id)
         return True
 
-    def register(self, runner_id: str) -> None:
+    def slots(self, runner_ids: Iterable[str]) -> int:
+        """Return how many attempts runners may run at once, all together."""
+        return sum(self._tables.runners[name].slots for name in runner_ids)
+
+    def register(self, runner_id: str, slots: int) -> None:
         """Make a runner known, unless it is already; it lives."""
-        self._tables.runners.setdefault(runner_id, None)
+        self._tables.runners.setdefault(runner_id, RunnerRow(slots))
         self.silent.discard(runner_id)
+        self.robbed.discard(runner_id)
 
     def release(self, gone: Iterable[str]) -> None:
         """Strike runners out and leave what they owned for others."""
@@ -89,6 +103,11 @@ class SimulatedDatabase:
     def owned(self, runner_id: str, among: Sequence[str]) -> list[str]:
         """Return those unfinished executions that a runner owns."""
         return [row.id for row in self._unfinished() if row.owner == runner_id and row.id in among]
+
+    def load_claimed(self, execution_id: str) -> StoredExecution:
+        """Return an execution as a claim hands it to the planner."""
+        offers = self.offers.of_execution(execution_id)
+        return replace(self.load(execution_id), offers=offers)
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]

@@ -4,14 +4,17 @@ That they decide the same is shown by the logs of the same seeds on the real dat
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.model.states import Wish
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
+from cloacina.store.offers import Accepts as AcceptsOffer
 
 if TYPE_CHECKING:
     from simulation.memory import SimulatedDatabase
@@ -26,9 +29,10 @@ class MemoryNeighbours(ABC):
         self._runner = runner
         self._gate = runner.gate
         self._bell = runner.bell
+        self._peer_slots = 0
         self.join_again()
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         raise NotImplementedError  # a runner has joined when it is made
 
     @abstractmethod
@@ -61,6 +65,40 @@ class MemoryNeighbours(ABC):
     def tell_of_ends(self) -> None:
         self._bell.tell_of_ends()
 
+    def see_offers(self, look: Look) -> Sight:
+        offers, me = self._database.offers, self._runner.id
+        may_claim = look.may_claim and self._peer_slots > 0
+        if not (look.has_own or look.has_guests or may_claim):
+            return Sight(peer_slots=self._peer_slots)
+        self._gate.before_read()
+        return Sight(
+            peer_slots=self._peer_slots,
+            own=offers.claimed_from(me) if look.has_own else (),
+            guests=offers.guests(me) if look.has_guests else {},
+            open=tuple(offers.open_offers(me)) if may_claim else (),
+        )
+
+    def claim_offers(
+        self, accepts: AcceptsOffer, new_token: Callable[[], str], known: Collection[str]
+    ) -> Sequence[ClaimedOffer]:
+        runner, offers = self._runner, self._database.offers
+        with self._gate.transaction():
+            if runner.id not in self._database.runner_ids():
+                raise EvictedError(runner.id)
+            now_us = runner.now().utc_us
+            claimed = offers.claim(runner.id, accepts, new_token, known, now_us)
+        if claimed:
+            self._bell.ring()
+        return claimed
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        with self._gate.transaction():
+            self._database.offers.report(reports, self._runner.now().utc_us)
+        self._bell.ring()
+
+    def tell_of_offers(self) -> None:
+        self._bell.ring()
+
     def leave(self) -> None:
         with suppress(StoreUnavailableError), self._gate.transaction():
             self._database.release([self._runner.id])
@@ -81,7 +119,7 @@ class LockedNeighbours(MemoryNeighbours):
             self._bell.ask_for_ends()
         with self._gate.transaction():
             self._database.release([self._runner.id])  # it may have added executions meanwhile
-            self._database.register(self._runner.id)
+            self._database.register(self._runner.id, self._runner.slots)
 
     def take_over(self) -> Sequence[StoredExecution]:
         database, runner = self._database, self._runner
@@ -89,13 +127,22 @@ class LockedNeighbours(MemoryNeighbours):
         peers = database.runner_ids()
         if runner.id not in peers:
             raise EvictedError(runner.id)
-        dead = sorted(peers & database.silent - {runner.id})
+        dead = sorted(peers & database.silent - {runner.id} - database.held)
+        self._peer_slots = database.slots(peers - {runner.id, *dead})
         if not dead and not any(map(runner.accepts, database.unowned())):
             return ()
-        with self._gate.transaction():
-            database.release(dead)
-            claimed = database.claim(runner.id, runner.accepts)
-            return [database.load(execution_id) for execution_id in claimed]
+        locks = set(dead) - database.robbed
+        database.held |= locks
+        try:
+            with self._gate.transaction():
+                database.release(dead)
+                claimed = database.claim(runner.id, runner.accepts)
+                loaded = [database.load_claimed(execution_id) for execution_id in claimed]
+        finally:
+            database.held -= locks
+        if dead:
+            self._bell.ring()
+        return loaded
 
 
 class LeasedNeighbours(MemoryNeighbours):
@@ -108,7 +155,7 @@ class LeasedNeighbours(MemoryNeighbours):
     def join_again(self) -> None:
         self._in_doubt = []
         with self._gate.transaction():
-            self._database.register(self._runner.id)
+            self._database.register(self._runner.id, self._runner.slots)
 
     def take_over(self) -> Sequence[StoredExecution]:
         database, runner = self._database, self._runner
@@ -116,9 +163,10 @@ class LeasedNeighbours(MemoryNeighbours):
         peers = database.runner_ids()
         if runner.id not in peers:
             raise EvictedError(runner.id)
-        is_overdue = bool(peers & database.silent - {runner.id})
+        overdue = peers & database.silent - {runner.id}
+        self._peer_slots = database.slots(peers - {runner.id} - overdue)
         free = database.unowned()
-        if not (is_overdue or self._in_doubt or any(map(runner.accepts, free))):
+        if not (overdue or self._in_doubt or any(map(runner.accepts, free))):
             return ()
         with self._gate.transaction():
             peers = database.runner_ids()
@@ -128,7 +176,7 @@ class LeasedNeighbours(MemoryNeighbours):
             database.release(evicted)
             claimed = database.owned(runner.id, self._in_doubt)
             claimed += database.claim(runner.id, runner.accepts)
-            loaded = [database.load(execution_id) for execution_id in claimed]
+            loaded = [database.load_claimed(execution_id) for execution_id in claimed]
             self._in_doubt = claimed
         self._in_doubt = []
         if evicted:

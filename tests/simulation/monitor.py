@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from cloacina.model.topology import Topology
 from cloacina_sdk.context import Context
 from cloacina_sdk.spec import WorkflowSpec
-from simulation import invariants, oracle
+from simulation import invariants, offers, oracle
 from simulation.bodies import Body
-from simulation.invariants import require
-from simulation.log import Difference
+from simulation.log import Difference, require
 from simulation.scenario import Liveness
 from simulation.snapshot import FINAL, Snapshot
 
@@ -54,6 +53,10 @@ class Monitor:
             if before is after or before == after:
                 continue
             self._log.add(at_us, writer.id, Difference(before, after))
+            if epochs is None and before is not None and before.execution == after.execution:
+                offers.check_guest(before, after, writer.id, self._tokens)
+                self.snapshots[execution_id] = after
+                continue
             topology = self._topologies[after.execution.workflow]
             if epochs is not None:
                 require(execution_id in epochs, f"{execution_id} was changed by the way")
@@ -76,16 +79,20 @@ class Monitor:
         if self._world.liveness is Liveness.LEASES and change.after.execution.owner is not None:
             require(writer.id in self._world.registered, f"{writer.id} wrote after its eviction")
 
-    def body_starts(self, token: str, body: Body) -> None:
+    def body_starts(self, token: str, body: Body, *, is_guest: bool = False) -> None:
         """Judge the start of a body by what is committed at this moment."""
         require(token not in self.bodies, f"the body of {token} started twice")
         self.bodies[token] = body
         snapshot = self.snapshots.get(body.execution_id)
         require(snapshot is not None, f"{token} started before its execution was durable")
         assert snapshot is not None
+        if is_guest and any(offer.token == token for offer in snapshot.offers):
+            return
         attempt = next((a for a in snapshot.attempts if a.token == token), None)
         require(attempt is not None, f"{token} started before that was durable")
         assert attempt is not None
+        if is_guest:
+            return  # it stood still after its claim, and its owner did not wait
         was_fenced_off = snapshot.execution.owner != body.runner_id
         fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
@@ -110,6 +117,8 @@ class Monitor:
         self._check_ownership(runner)
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
+            planned = (s for name, s in self.snapshots.items() if runner.planner.owns(name))
+            offers.check_idle(runner.id, runner.planner, planned)
         both = waiting_before.keys() & waiting.keys()
         passed_over = [waiting[key] for key in both if runner.planner.owns(key[0])]
         for token in begun:

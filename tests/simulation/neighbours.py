@@ -4,14 +4,17 @@ Who asks what of the database is decided by the real ``FileNeighbours`` and ``Le
 the real databases, and by ``memory_neighbours`` on the model; here is what all have in common.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cloacina.kernel.requests import LookAround
 from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
+from cloacina.store.offers import Accepts as AcceptsOffer
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -54,7 +57,7 @@ class SimulatedNeighbours:
         found: Sequence[str] = getattr(self._inner, "_in_doubt", ())
         return found
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """A runner has joined when it is made."""
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
@@ -90,6 +93,27 @@ class SimulatedNeighbours:
     def tell_of_ends(self) -> None:
         self._runner.gate.point("before it tells of ends")
         self._inner.tell_of_ends()
+
+    def see_offers(self, look: Look) -> Sight:
+        return self._inner.see_offers(look)
+
+    def claim_offers(
+        self, accepts: AcceptsOffer, new_token: Callable[[], str], known: Collection[str]
+    ) -> Sequence[ClaimedOffer]:
+        claimed = self._inner.claim_offers(accepts, new_token, known)
+        for each in claimed:
+            place = f"{each.offer.identity.execution_id} task {each.offer.task_number}"
+            self._runner.log(f"claims the offer of {place}")
+        return claimed
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        self._inner.report_guests(reports)
+        for report in reports:
+            self._runner.log(f"reports the guest {report.execution_id} task {report.task_number}")
+
+    def tell_of_offers(self) -> None:
+        self._runner.gate.point("before it tells of offers")
+        self._inner.tell_of_offers()
 
     def leave(self) -> None:
         self._inner.leave()

@@ -90,6 +90,7 @@ class _SimulatedLeaseNeighbours(LeaseNeighbours):
             lambda: runner.now().utc_us,
             LeaseTimes(lease_s=_DAY_S),
         )
+        self._slots = runner.slots
         self._pulse = cast("Pulse", runner.bell)
 
 

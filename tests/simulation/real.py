@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from cloacina.model.states import Wish
 from cloacina.store import commands, ownership
 from cloacina.store.contract import Database
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, OFFERS, TASKS
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
 
 if TYPE_CHECKING:
     from simulation.gate import Gate
@@ -62,6 +62,7 @@ class RealDatabase:
         tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]
         attempts = [AttemptRow._make(row) for row in self._rows(ATTEMPTS, AttemptRow._fields)]
         events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
+        offered = [OfferRow._make(row) for row in self._rows(OFFERS, OfferRow._fields)]
         executions = [
             ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
         ]
@@ -72,6 +73,7 @@ class RealDatabase:
                 tuple(task for task in tasks if task.execution_id == execution.id),
                 tuple(attempt for attempt in attempts if attempt.execution_id == execution.id),
                 tuple(event for event in events if event.execution_id == execution.id),
+                tuple(offer for offer in offered if offer.execution_id == execution.id),
             )
             for execution in executions
         }

@@ -185,6 +185,7 @@ class SimulatedRunner:
                 self._end()
         except ProcessDiedError:
             self.kernel._writer.close()
+            self.world.tell_of_death(self)  # with everything that it held until now
         finally:
             self._is_busy = self.gate.is_open = False
         self._plan_turn()

@@ -8,7 +8,7 @@ from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.store.batch import Batch
 from cloacina.store.rows import NewExecution
-from cloacina.store.writer import Link, MissedError
+from cloacina.store.writer import ClaimedError, Link, MissedError
 from simulation.scenario import Liveness
 from simulation.snapshot import Snapshot
 
@@ -77,6 +77,9 @@ class GatedLink:
             self._lose_answer()
         try:
             self._inner.write(batch)
+        except ClaimedError as error:
+            gate.conceded(error.claimed)
+            raise
         except MissedError:
             gate.missed(batch)
             raise

@@ -36,7 +36,7 @@ class SqliteFile(RealDatabase):
     def neighbours(self, runner: "SimulatedRunner") -> Neighbours:
         found = _SimulatedFileNeighbours(_GatedFile(self._file, runner.gate), runner)
         self._members[runner.id] = found
-        found.join(runner.now().utc_us, runner.bell.ring_all)
+        found.join(runner.now().utc_us, runner.bell.ring_all, slots=runner.slots)
         return found
 
     def silence(self, runner_id: str, *, is_dead: bool) -> None:

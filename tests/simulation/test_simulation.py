@@ -46,6 +46,11 @@ PHENOMENA = (
     "sub_status=UpstreamFailed",
     "its trigger rule does not hold",
     "error_type=Abandoned",
+    "claims the offer of",
+    "hosts",
+    "reports the guest",
+    "concedes",
+    "stop_asked_at=",
 )
 
 
