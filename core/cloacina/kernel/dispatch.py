@@ -5,18 +5,20 @@ Only the first end that is told under the token of an attempt that runs here is 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
 from cloacina.kernel.bodies import Bodies, import_path
 from cloacina.kernel.routes import Routes
+from cloacina.model.context_size import Excess, excess_of
 from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.namespace import TaskNamespace
-from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
 
 _LOG = logging.getLogger("cloacina")
@@ -28,6 +30,8 @@ class _Running:
     task_number: int
     executor: TaskExecutor | None
     """``None`` where none could be found."""
+    texts: Mapping[str, str]
+    """The context that the body sees."""
 
 
 class Dispatcher:
@@ -40,6 +44,7 @@ class Dispatcher:
         send: Callable[[AttemptEnded], None],
         *,
         timeout_ms: int | None = None,
+        max_context_bytes: int = 0,
     ) -> None:
         """Send the end of every attempt to ``send``, from whatever thread it is reported on.
 
@@ -48,21 +53,28 @@ class Dispatcher:
             routes: the executors.
             send: takes the ends.
             timeout_ms: what executors are told of tasks that name no limit of their own.
+            max_context_bytes: how large a context may be that a body sees or leaves; 0 for no limit.
         """
         self._bodies = bodies
         self._routes = routes
         self._send = send
         self._timeout_ms = timeout_ms
+        self._max_context_bytes = max_context_bytes
         self._running: dict[str, _Running] = {}
         self.variables = bodies.variables
 
     def start(self, effect: StartAttempt) -> None:
         """Begin an attempt whose record is committed."""
-        execution_id, number, token = effect.execution.id, effect.task_number, effect.token
-        self._running[token] = _Running(execution_id, number, None)
+        token = effect.token
+        running = _Running(effect.execution.id, effect.task_number, None, effect.texts)
+        self._running[token] = running
+        excess = excess_of(effect.texts, self._max_context_bytes)
+        if excess is not None:
+            self.finished(ExecutionResult.failed(token, _too_large(excess)))
+            return
         try:
             executor = self._routes.executor_of(effect.execution.identity, _task_of(effect))
-            self._running[token] = _Running(execution_id, number, executor)
+            self._running[token] = replace(running, executor=executor)
             executor.start(self._describe(effect), self)
         except WrongExecutorError as error:
             failure = replace(failure_of(error), is_fatal=True)
@@ -77,12 +89,17 @@ class Dispatcher:
         if running is None:
             _LOG.warning("an executor reported an attempt that does not run here; it is ignored")
             return
+        outcome = result.outcome
+        if isinstance(outcome, Changes) and self._max_context_bytes:
+            excess = excess_of(outcome.applied_to(running.texts), self._max_context_bytes)
+            if excess is not None:
+                outcome = _too_large(excess)
         self._send(
             AttemptEnded(
                 execution_id=running.execution_id,
                 task_number=running.task_number,
                 token=result.token,
-                result=result.outcome,
+                result=outcome,
             )
         )
 
@@ -126,6 +143,16 @@ class Dispatcher:
             timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
             priority=identity.priority,
         )
+
+
+def _too_large(excess: Excess) -> TaskFailure:
+    return TaskFailure(
+        error_type="ContextTooLarge",
+        message=str(excess),
+        traceback="",
+        is_transient=False,
+        is_fatal=True,  # another attempt sees, and most likely leaves, as much
+    )
 
 
 def _task_of(effect: StartAttempt) -> TaskSpec:
