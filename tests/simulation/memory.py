@@ -4,10 +4,13 @@ That the model is not a convenient fiction is shown by running the same seeds ag
 logs, which hold every row, must be equal byte for byte.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from cloacina.model.states import Answer
+from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner import direct
 from cloacina.planner.events import (
     Identity,
@@ -24,73 +27,111 @@ from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
-from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
+from simulation.memory_neighbours import LeasedNeighbours, LockedNeighbours
 from simulation.memory_offers import MemoryOffers
-from simulation.memory_tables import CommandRow, Tables
-from simulation.memory_writer import SimulatedLink
-from simulation.shared import Accepts
-from simulation.snapshot import FINAL, ExecutionRow, Snapshot, TaskRow
+from simulation.memory_tables import CommandRow, RunnerRow, Tables
+from simulation.memory_writer import SimulatedLink, SimulatedServerLink
+from simulation.scenario import Liveness
+from simulation.shared import LosingLink
+from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow
+
+if TYPE_CHECKING:
+    from simulation.runner import SimulatedRunner
 
 
 class SimulatedDatabase:
     """Runners, graphs and the committed rows of executions."""
 
-    def __init__(self) -> None:
+    def __init__(self, liveness: Liveness) -> None:
         self._tables = Tables()
-        self._runners: dict[str, int] = {}
-        self.offers = MemoryOffers(self._tables, lambda: self._runners)
+        self._has_leases = liveness is Liveness.LEASES
+        self.offers = MemoryOffers(self._tables, lambda: self._tables.runners)
+        self.silent: set[str] = set()
+        """The runners that pass for dead."""
+        self.robbed: set[str] = set()
+        """Those of them whose lock was removed, so that nobody can hold it."""
+        self.held: set[str] = set()
+        """The dead whose lock a runner holds that takes over from them."""
 
-    def link(self) -> Link:
-        return SimulatedLink(self._tables)
+    def link(self, _runner_id: str) -> LosingLink:
+        kind = SimulatedServerLink if self._has_leases else SimulatedLink
+        return kind(self._tables)
 
-    def register(self, runner_id: str, _at_us: int, slots: int) -> None:
-        self._runners[runner_id] = slots
+    def neighbours(self, runner: "SimulatedRunner") -> Neighbours:
+        return (LeasedNeighbours if self._has_leases else LockedNeighbours)(self, runner)
 
-    def slots_of_peers(self, runner_id: str) -> int:
-        return sum(slots for name, slots in self._runners.items() if name != runner_id)
+    def runner_ids(self) -> set[str]:
+        return set(self._tables.runners)
 
-    def runner_ids(self) -> list[str]:
-        return sorted(self._runners)
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
+        self.silent.add(runner_id)
+        if not is_dead:
+            self.robbed.add(runner_id)
+
+    def renew(self, runner_id: str) -> bool:
+        if runner_id not in self._tables.runners:
+            return False
+        self.silent.discard(runner_id)
+        return True
+
+    def slots(self, runner_ids: Iterable[str]) -> int:
+        """Return how many attempts runners may run at once, all together."""
+        return sum(self._tables.runners[name].slots for name in runner_ids)
+
+    def register(self, runner_id: str, slots: int) -> None:
+        """Make a runner known, unless it is already; it lives."""
+        self._tables.runners.setdefault(runner_id, RunnerRow(slots))
+        self.silent.discard(runner_id)
+        self.robbed.discard(runner_id)
 
     def release(self, gone: Iterable[str]) -> None:
+        """Strike runners out and leave what they owned for others."""
         struck_out = set(gone)
-        for name in struck_out & self._runners.keys():
-            del self._runners[name]
+        for name in struck_out:
+            self._tables.runners.pop(name, None)
         for row in self._unfinished():
-            if row.owner is not None and row.owner not in self._runners:
+            if row.owner in struck_out:
                 self._replace(row._replace(owner=None))
 
     def unowned(self) -> list[Unowned]:
-        free = [row for row in self._unfinished() if row.owner not in self._runners]
-        graphs = self._tables.graphs
+        """Return the unfinished executions that nobody plans, by id."""
+        known, graphs = self._tables.runners, self._tables.graphs
+        free = [row for row in self._unfinished() if row.owner not in known]
         return [
             Unowned(
                 _identity(row),
-                parse_graph(graphs[row.graph_digest]),
+                _parsed(graphs[row.graph_digest]),
                 row.epoch,
                 row.stopping is not None,
             )
             for row in free
         ]
 
-    def take_over(
-        self, runner_id: str, dead: Iterable[str], accepts: Accepts
-    ) -> Sequence[StoredExecution]:
-        self.release(dead)
+    def claim(self, runner_id: str, accepts: Callable[[Unowned], bool]) -> list[str]:
+        """Become the owner of what nobody plans."""
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
-        return list(map(self._load_with_offers, claimed))
+        return claimed
+
+    def owned(self, runner_id: str, among: Sequence[str]) -> list[str]:
+        """Return those unfinished executions that a runner owns."""
+        return [row.id for row in self._unfinished() if row.owner == runner_id and row.id in among]
+
+    def load_claimed(self, execution_id: str) -> StoredExecution:
+        """Return an execution as a claim hands it to the planner."""
+        offers = self.offers.of_execution(execution_id)
+        return replace(self.load(execution_id), offers=offers)
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]
         row = snapshot.execution
-        running = {a.task_number: a.token for a in snapshot.attempts if a.outcome is None}
+        latest = {attempt.task_number: attempt for attempt in snapshot.attempts}  # in their order
         return StoredExecution(
             identity=_identity(row),
-            topology=parse_graph(self._tables.graphs[row.graph_digest]),
+            topology=_parsed(self._tables.graphs[row.graph_digest]),
             input_texts=Context.from_json(row.input).texts(),
             status=row.status,
             stopping=row.stopping,
@@ -102,13 +143,14 @@ class SimulatedDatabase:
             error_task=row.error_task,
             error_type=row.error_type,
             error_message=row.error_message,
-            tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
+            tasks=tuple(_stored_task(task, latest.get(task.number)) for task in snapshot.tasks),
         )
 
     def leave_command(self, command: Requested) -> None:
         self._tables.commands[command.command_id or ""] = CommandRow(command)
 
     def open_commands(self, runner_id: str) -> list[Requested]:
+        """Return the open commands that a runner may obey or settle, by id."""
         return [
             command.asked
             for _, command in sorted(self._tables.commands.items())
@@ -117,53 +159,64 @@ class SimulatedDatabase:
         ]
 
     def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
-        found = {each: self._tables.commands[each].verdict for each in command_ids}
-        return {each: verdict for each, verdict in found.items() if verdict is not None}
+        """Return the answers that there are."""
+        found = {each: self._tables.commands.get(each) for each in command_ids}
+        gone = {each: Verdict(Answer.ENDED) for each, row in found.items() if row is None}
+        return gone | {each: row.verdict for each, row in found.items() if row and row.verdict}
 
     def settle(self, request: Requested, runner_id: str, now: Now, *, is_new: bool) -> Settled:
+        """Do what is asked of an execution that no runner owns, or leave it in the inbox."""
         row = self._tables.executions[request.execution_id].execution
         if row.status in FINAL:
             self._tables.answer(request.command_id or "", Verdict(Answer.ENDED))
             return Settled(Verdict(Answer.ENDED))
-        if row.owner in self._runners:
+        if row.owner in self._tables.runners:
             if is_new:
                 self.leave_command(request)
             return Settled(None)
-        self._replace(claimed_row(row, runner_id))
-        granted = direct.grant(self._load_with_offers(row.id), request, now)
-        self.link().write(Batch.of([granted.execution], runner_id, ()))
-        row = self._tables.executions[row.id].execution
-        if row.status not in FINAL:
-            self._replace(row._replace(owner=None))
-            return Settled(granted.verdict)
-        return Settled(granted.verdict, granted.execution)
-
-    def snapshots(self) -> dict[str, Snapshot]:
-        return self._tables.executions
-
-    def close(self) -> None:
-        pass
+        granted = direct.grant(self._seized(row.id, runner_id), request, now)
+        self._write(granted.execution, runner_id)
+        is_over = granted.execution.status.is_final
+        return Settled(granted.verdict, granted.execution if is_over else None)
 
     def retry(
         self, execution_id: str, runner_id: str, at_us: int, *, from_failed: bool
     ) -> ExecutionState:
-        execution = reopened(self._load_with_offers(execution_id), at_us, from_failed=from_failed)
-        row = claimed_row(self._tables.executions[execution_id].execution, runner_id)
-        self._replace(row)
-        execution.epoch = row.epoch
-        self.link().write(Batch.of([execution], runner_id, ()))
-        row = self._tables.executions[execution_id].execution
-        if row.status not in FINAL:
-            self._replace(row._replace(owner=None))
+        """Have an execution run again that failed or was cancelled."""
+        reopened(self.load_claimed(execution_id), at_us, from_failed=from_failed)  # if it may
+        execution = reopened(self._seized(execution_id, runner_id), at_us, from_failed=from_failed)
+        self._write(execution, runner_id)
         return execution
 
-    def _load_with_offers(self, execution_id: str) -> StoredExecution:
-        found = self.offers.of_execution(execution_id)
-        return replace(self.load(execution_id), offers=found)
+    def _seized(self, execution_id: str, runner_id: str) -> StoredExecution:
+        row = self._tables.executions[execution_id].execution
+        self._replace(claimed_row(row, runner_id))
+        return self.load_claimed(execution_id)
+
+    def _write(self, execution: ExecutionState, runner_id: str) -> None:
+        runner = self._tables.runners.get(runner_id)
+        signed = None if runner is None else runner.last_batch
+        SimulatedLink(self._tables).write(Batch.of([execution], runner_id, ()))
+        if runner is not None:
+            runner.last_batch = signed  # it was no batch of the kernel's
+        row = self._tables.executions[execution.id].execution
+        if row.status not in FINAL:
+            self._replace(row._replace(owner=None))
 
     def _is_to_be_seen(self, execution_id: str, runner_id: str) -> bool:
         row = self._tables.executions[execution_id].execution
-        return row.owner == runner_id or row.owner not in self._runners or row.status in FINAL
+        is_free = row.owner not in self._tables.runners
+        return row.owner == runner_id or is_free or row.status in FINAL
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        return self._tables.executions
+
+    def has_ended(self, execution_id: str) -> bool:
+        """Whether an execution is in its last status."""
+        return self._tables.executions[execution_id].execution.status in FINAL
+
+    def close(self) -> None:
+        pass
 
     def _unfinished(self) -> list[ExecutionRow]:
         executions = self._tables.executions
@@ -173,6 +226,9 @@ class SimulatedDatabase:
     def _replace(self, row: ExecutionRow) -> None:
         executions = self._tables.executions
         executions[row.id] = executions[row.id]._replace(execution=row)
+
+
+_parsed = lru_cache(maxsize=64)(parse_graph)
 
 
 def claimed_row(row: ExecutionRow, owner: str) -> ExecutionRow:
@@ -193,7 +249,9 @@ def _identity(row: ExecutionRow) -> Identity:
     )
 
 
-def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
+def _stored_task(row: TaskRow, latest: AttemptRow | None) -> StoredTask:
+    failed_at = None if latest is None else _moment(latest.finished_at)
+    due_at = _moment(row.due_at)
     return StoredTask(
         number=row.number,
         status=row.status,
@@ -201,14 +259,15 @@ def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
         attempt=row.attempt,
         failures=row.failures,
         losses=row.losses,
-        due_at_us=_moment(row.due_at),
+        due_at_us=due_at,
         started_at_us=_moment(row.started_at),
         finished_at_us=_moment(row.finished_at),
         changes=None if row.changes is None else Changes.from_json(row.changes),
         reason=row.reason,
         error_type=row.error_type,
         error_message=row.error_message,
-        token=token,
+        token=None if latest is None or latest.outcome is not None else latest.token,
+        retry_delay_us=None if failed_at is None or due_at is None else due_at - failed_at,
     )
 
 

@@ -49,6 +49,14 @@ class CommandRow:
     verdict: Verdict | None = None
 
 
+@dataclass(slots=True)
+class RunnerRow:
+    """A runner that is registered."""
+
+    slots: int
+    last_batch: str | None = None
+
+
 class Tables:
     """What is committed. A transaction's drafts are installed together or dropped together."""
 
@@ -56,6 +64,7 @@ class Tables:
         self.commands: dict[str, CommandRow] = {}
         self.graphs: dict[str, str] = {}
         self.executions: dict[str, Snapshot] = {}
+        self.runners: dict[str, RunnerRow] = {}
 
     def draft(self, drafts: dict[str, Draft], execution_id: str) -> Draft:
         """Return the draft of an execution in a transaction."""

@@ -1,179 +1,140 @@
-"""The other runners, as a simulated one sees them: who is dead, what is free, whom to wake.
+"""The other runners as a simulated one sees them, and the bells between them.
 
-In place of OS locks and bells the world knows who holds its lock, and a bell rings after a random
-delay. A runner that lost its lock while it lives registers again before it claims anything.
+Who asks what of the database is decided by the real ``FileNeighbours`` and ``LeaseNeighbours`` on
+the real databases, and by ``memory_neighbours`` on the model; here is what all have in common.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
+from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
+from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.direct import Settled
-from cloacina.store.ownership import Unowned
-from simulation.snapshot import FINAL
+from cloacina.store.migration import FindTarget
+from cloacina.store.offers import Accepts as AcceptsOffer
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
 
 
-class SimulatedNeighbours:
-    """Stands in for ``Neighbours``, with the same decisions about when to write what."""
+class Bell:
+    """In place of ``Watch`` and ``Pulse``: rings reach the others a little later."""
 
     def __init__(self, runner: "SimulatedRunner") -> None:
         self._runner = runner
 
-    def look(self) -> None:
-        """Have the runner look around."""
-        self._runner.send(LookAround())
-
-    def take_over(self) -> Sequence[StoredExecution]:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it takes over")
-        self._read("look around")
-        database = world.database
-        if not runner.has_lock:
-            self._register_again()
-        dead = [peer for peer in database.runner_ids() if not world.holds_lock(peer)]
-        if not dead and not any(map(self._accepts, database.unowned())):
-            return ()
-        claimed = database.take_over(runner.id, dead, self._accepts)
-        names = [stored.identity.execution_id for stored in claimed]
-        runner.log(f"strikes out {dead}, claims {names}")
-        world.monitor.observe(world.now_us, runner, None)
-        if dead:
-            world.ring(runner)
-        runner.point("after it took over")
-        return claimed
-
-    def finished(self, execution_id: str) -> StoredExecution | None:
-        self._read("look for an end")
-        stored = self._runner.world.database.load(execution_id)
-        return stored if stored.status in FINAL else None
-
-    def settle(self, request: Requested, now: Now, *, is_new: bool) -> Settled:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it settles a wish")
-        self._read("settle a wish")
-        settled = world.database.settle(request, runner.id, now, is_new=is_new)
-        what = f"{request.wish} {request.execution_id} ({request.command_id})"
-        if settled.verdict is None:
-            runner.log(f"leaves {what} to its owner")
-        else:
-            runner.log(f"settles {what}: {settled.verdict.answer}")
-        world.monitor.observe(world.now_us, runner, None, seized=request.execution_id)
-        if settled.verdict is not None or is_new:
-            world.ring(runner)
-        runner.point("after it settled a wish")
-        return settled
-
-    def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it retries")
-        self._read("retry")
-        execution = world.database.retry(execution_id, runner.id, at_us, from_failed=from_failed)
-        runner.log(
-            f"retries {execution_id} {'from what failed' if from_failed else 'from scratch'}"
-        )
-        world.monitor.observe(
-            world.now_us, runner, None, seized=execution_id, from_failed=from_failed
-        )
-        world.ring(runner)
-        runner.point("after it retried")
-        return execution
-
-    def commands(self) -> Sequence[Requested]:
-        self._read("look for commands")
-        return self._runner.world.database.open_commands(self._runner.id)
-
-    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
-        self._read("look for answers")
-        return self._runner.world.database.answers(command_ids)
-
-    def tell_of_answers(self) -> None:
-        self._runner.point("before it tells of answers")
-        self._runner.log("has obeyed")
+    def ring(self, _why: str = "") -> None:
         self._runner.world.ring(self._runner)
+
+    ring_all = ring
+
+    def follow(self, _peers: Iterable[str]) -> None:
+        """The world tells of deaths."""
 
     def ask_for_ends(self) -> None:
         self._runner.world.ask_for_ends(self._runner)
 
     def tell_of_ends(self) -> None:
-        self._runner.point("before it tells of ends")
         self._runner.world.tell_of_ends(self._runner)
 
-    def see_offers(self, look: Look) -> Sight:
-        self._read("look at offers")
-        runner, database = self._runner, self._runner.world.database
-        return Sight(
-            peer_slots=database.slots_of_peers(runner.id),
-            own=database.offers.claimed_from(runner.id) if look.has_own else (),
-            guests=database.offers.guests(runner.id) if look.has_guests else {},
-            open=tuple(database.offers.open_offers(runner.id)) if look.may_claim else (),
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class SimulatedNeighbours:
+    """The way from the kernel to the neighbours, with points at which the process can end."""
+
+    def __init__(self, runner: "SimulatedRunner", inner: Neighbours) -> None:
+        self._runner = runner
+        self._inner = inner
+
+    @property
+    def in_doubt(self) -> Sequence[str]:
+        """What a claim was about whose answer was lost."""
+        found: Sequence[str] = getattr(self._inner, "_in_doubt", ())
+        return found
+
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
+        """A runner has joined when it is made."""
+
+    def look(self) -> None:
+        """Have the runner look around."""
+        self._runner.send(LookAround())
+
+    def join_again(self) -> None:
+        self._inner.join_again()
+        self._runner.log("joins again")
+
+    def take_over(self) -> Sequence[StoredExecution]:
+        claimed = self._inner.take_over()
+        if claimed:
+            self._runner.log(f"claims {[stored.identity.execution_id for stored in claimed]}")
+        return claimed
+
+    def finished(self, execution_id: str) -> StoredExecution | None:
+        return self._inner.finished(execution_id)
+
+    def settle(self, request: Requested, now: Now, *, is_new: bool) -> Settled:
+        settled = self._inner.settle(request, now, is_new=is_new)
+        what = f"{request.wish} {request.execution_id} ({request.command_id})"
+        answer = settled.verdict and settled.verdict.answer
+        self._runner.log(f"settles {what}: {answer}")
+        return settled
+
+    def migrate(
+        self, request: Requested, find_target: FindTarget, now: Now, *, is_new: bool
+    ) -> Settled:
+        return self._inner.migrate(request, find_target, now, is_new=is_new)
+
+    def retry(self, execution_id: str, at_us: int, *, from_failed: bool) -> ExecutionState:
+        execution = self._inner.retry(execution_id, at_us, from_failed=from_failed)
+        self._runner.log(
+            f"retries {execution_id} {'from what failed' if from_failed else 'wholly'}"
         )
+        return execution
+
+    def commands(self) -> Sequence[Requested]:
+        return self._inner.commands()
+
+    def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
+        return self._inner.answers(command_ids)
+
+    def tell_of_answers(self) -> None:
+        self._runner.gate.point("before it tells of answers")
+        self._inner.tell_of_answers()
+        self._runner.log("has obeyed")
+
+    def ask_for_ends(self) -> None:
+        self._inner.ask_for_ends()
+
+    def tell_of_ends(self) -> None:
+        self._runner.gate.point("before it tells of ends")
+        self._inner.tell_of_ends()
+
+    def see_offers(self, look: Look) -> Sight:
+        return self._inner.see_offers(look)
 
     def claim_offers(
-        self,
-        accepts: Callable[[OpenOffer], bool],
-        new_token: Callable[[], str],
-        known: Collection[str],
+        self, accepts: AcceptsOffer, new_token: Callable[[], str], known: Collection[str]
     ) -> Sequence[ClaimedOffer]:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it claims offers")
-        self._read("claim offers")
-        if not runner.has_lock:
-            self._register_again()
-        now_us = runner.now().utc_us
-        claimed = world.database.offers.claim(runner.id, accepts, new_token, known, now_us)
+        claimed = self._inner.claim_offers(accepts, new_token, known)
         for each in claimed:
             place = f"{each.offer.identity.execution_id} task {each.offer.task_number}"
-            runner.log(f"claims the offer of {place}")
-        world.monitor.observe_guest(world.now_us, runner)
-        runner.point("after it claimed offers")
-        self._read("hear of its claims")
-        if claimed:
-            world.ring(runner)
+            self._runner.log(f"claims the offer of {place}")
         return claimed
 
     def report_guests(self, reports: Sequence[GuestReport]) -> None:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it reports guests")
-        self._read("report guests")
-        world.database.offers.report(reports, runner.now().utc_us)
+        self._inner.report_guests(reports)
         for report in reports:
-            runner.log(f"reports the guest {report.execution_id} task {report.task_number}")
-        world.monitor.observe_guest(world.now_us, runner)
-        runner.point("after it reported guests")
-        self._read("hear of its report")
-        world.ring(runner)
+            self._runner.log(f"reports the guest {report.execution_id} task {report.task_number}")
 
     def tell_of_offers(self) -> None:
-        self._runner.point("before it tells of offers")
-        self._runner.world.ring(self._runner)
+        self._runner.gate.point("before it tells of offers")
+        self._inner.tell_of_offers()
 
     def leave(self) -> None:
-        world = self._runner.world
-        world.database.release([self._runner.id])
-        world.monitor.observe(world.now_us, self._runner, None)
-
-    def _read(self, purpose: str) -> None:
-        """Use the database, which may be unavailable."""
-        world = self._runner.world
-        if world.faults.unavailable and world.dice.random() < world.faults.unavailable:
-            self._runner.log(f"cannot {purpose}")
-            raise StoreUnavailableError("the database could not be used")
-
-    def _register_again(self) -> None:
-        runner, database = self._runner, self._runner.world.database
-        if runner.id not in database.runner_ids():
-            database.register(runner.id, runner.now().utc_us, runner.slots)
-            runner.was_struck_out = True
-        runner.has_lock = True
-        runner.log("has its lock again")
-
-    def _accepts(self, found: Unowned) -> bool:
-        return found.is_stopping or found.identity.workflow in self._runner.known
+        self._inner.leave()

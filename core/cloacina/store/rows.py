@@ -32,7 +32,7 @@ class NewExecution(NamedTuple):
     graph_digest: str
     status: str
     stopping: str | None
-    owner: str
+    owner: str | None
     epoch: int
     priority: int
     input: str
@@ -215,7 +215,7 @@ class CommandReply(NamedTuple):
     id: str
 
 
-def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> NewExecution:
+def new_execution(execution: ExecutionState, owner: str | None, graph_digest: str) -> NewExecution:
     """Return the first row of ``execution``."""
     identity = execution.identity
     return NewExecution(
