@@ -369,16 +369,18 @@ def _taken_back_unasked(patch: Patch) -> None:
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
-    "a forgotten token": Planted(_forgotten_token, "ended, but its body did not"),
+    "a forgotten token": Planted(
+        _forgotten_token, "ended, but its body did not|is not what it reported"
+    ),
     "an event outside the transaction": Planted(
-        _event_outside_transaction, "no event of|no final event"
+        _event_outside_transaction, "no event of|no final event|odd starts"
     ),
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(
         _effects_by_name, "before that was durable|after it had ended"
     ),
-    "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "slots that stay idle": Planted(_freed_slots_idle, "waits? although slots"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
@@ -408,11 +410,13 @@ PLANTED = {
     "a retry that forgets what depends on it": Planted(_dependents_kept, "no event of the reset"),
     "a retry that counts old failures": Planted(_budget_kept, "was reset to"),
     "an answer that is not written": Planted(_replies_lost, "was not told|in circles"),
-    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
+    "an attempt that begins when it is over": Planted(
+        _begins_when_over, "after it had ended|before that was durable"
+    ),
     "a batch that is written twice": Planted(_batch_written_twice, "forgot .* which it owns"),
     "a batch in doubt that is forgotten": Planted(_postponed_forgotten, "forgot .* which it owns"),
     "what was given up for what is written": Planted(
-        _given_up_for_written, "before it was durable"
+        _given_up_for_written, "before it was durable|never ended"
     ),
     "an evicted runner that goes on": Planted(_evicted_goes_on, "goes on with"),
     "an evicted runner that writes": Planted(_evicted_writes, "wrote after its eviction"),
