@@ -354,7 +354,9 @@ class Planner:
                 raise AssertionError("an execution is migrated in the database, not in the planner")
             case _:
                 assert_never(wish)
-        ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+        # a delay that is not over has its timer, which a wall clock does not move
+        tasks = (task for task in execution.tasks if task.due_at_us is None)
+        ready = [task for task in tasks if task.status is TaskStatus.READY]
         return self._advance(execution, ready, now)
 
     def _stop(self, execution: ExecutionState, reason: StopReason, now: Now) -> list[Effect]:
