@@ -13,8 +13,8 @@ import pytest
 from engine.databases import Where
 from engine.test_crash import TARGET, Place, compare_history_with_side_file, is_expected
 
-WORK = 400_000
-KILLS = {"sqlite": 5, "postgres": 2}
+WORK = 200_000
+KILLS = {"sqlite": 3, "postgres": 1}
 PATIENCE_S = 60
 
 Process = subprocess.Popen[str]
@@ -74,9 +74,9 @@ def test_an_execution_survives_the_death_of_its_owner_and_of_a_helper(
     owner = begin(place, processes)
     killers = []
     if victim != "helper":
-        killers.append(kill_at(owner, dice.uniform(0, 0.7)))
+        killers.append(kill_at(owner, dice.uniform(0, 0.5)))
     if victim != "owner":
-        killers.append(kill_at(helpers[0], dice.uniform(0, 0.7)))
+        killers.append(kill_at(helpers[0], dice.uniform(0, 0.5)))
     check(owner)
     for killer in killers:
         killer.join()
