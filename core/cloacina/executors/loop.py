@@ -11,6 +11,9 @@ from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.perform import perform_async
 
+_LOOP_TURN_S = 1.0
+"""Within that time a loop that no body blocks does what it is asked for."""
+
 
 class LoopExecutor:
     """Runs coroutines on the loop it adopted, or on one in a thread of its own."""
@@ -70,14 +73,12 @@ class LoopExecutor:
         """Cancel what still runs and stop a loop of our own, waiting at most ``timeout_s``."""
         for loop in {self._loop, self._own_loop} - {None}:
             if loop is not None and loop.is_running():
-                ended = asyncio.run_coroutine_threadsafe(self._cancel_all(loop), loop)
-                with suppress(
-                    concurrent.futures.TimeoutError
-                ):  # a body may ignore its cancellation
-                    ended.result(timeout_s)
+                ended = asyncio.run_coroutine_threadsafe(self._cancel_all(loop, timeout_s), loop)
+                with suppress(concurrent.futures.TimeoutError):  # a body may block the loop
+                    ended.result(timeout_s + _LOOP_TURN_S)
         if self._own_loop is not None and self._thread is not None:
             self._own_loop.call_soon_threadsafe(self._own_loop.stop)
-            self._thread.join(timeout_s)
+            self._thread.join(_LOOP_TURN_S)
             if not self._thread.is_alive():
                 self._own_loop.close()
 
@@ -113,8 +114,9 @@ class LoopExecutor:
         if task is not None:
             task.cancel()
 
-    async def _cancel_all(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _cancel_all(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
         tasks = [task for task in self._tasks.values() if task.get_loop() is loop]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)  # a body may ignore its cancellation
