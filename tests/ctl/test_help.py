@@ -55,6 +55,7 @@ def test_help_imports_nothing_slow() -> None:
     [
         ["config", "show"],
         ["db", "migrate"],
+        ["db", "prune"],
         ["db", "status"],
         ["execution"],
         ["execution", "list"],

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from cloacina.errors import StoreUnavailableError
+from cloacina.errors import EngineError
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.planner.events import StoredExecution
 from cloacina.store import commands, ownership, reader
@@ -70,7 +70,7 @@ class Member(ABC):
         try:
             with self._store.write() as connection:
                 ownership.release(connection, [self._runner_id])
-        except StoreUnavailableError as error:
+        except EngineError as error:
             _LOG.warning("%s; %s", error, self._if_unwritten)
         self._part()
 

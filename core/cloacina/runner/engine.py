@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 
 import pluggy
 
@@ -52,26 +53,32 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
-        self._kernel = Kernel(
-            planner=Planner(
-                limits=_limits(config, fleet),
-                sources=Sources(new_token=new_token, jitter=jitter),
-            ),
-            writer=self.database.open_writer(runner_id),
-            neighbours=self._neighbours,
-            observer=Observer(plugins),
-            clock=self.clock,
-        )
-        self._loop_executor = fleet.loop
-        self._kernel.dispatcher = Dispatcher(
-            fleet.bodies,
-            fleet.routes,
-            self._kernel.send,
-            timeout_ms=_milliseconds(config.task_timeout_seconds),
-        )
+        with ExitStack() as undo:  # what fails until the others know us leaves nothing open
+            undo.callback(self.database.close)
+            undo.callback(self._neighbours.leave)
+            writer = self.database.open_writer(runner_id)
+            undo.callback(writer.close)
+            self._kernel = Kernel(
+                planner=Planner(
+                    limits=_limits(config, fleet),
+                    sources=Sources(new_token=new_token, jitter=jitter),
+                ),
+                writer=writer,
+                neighbours=self._neighbours,
+                observer=Observer(plugins),
+                clock=self.clock,
+            )
+            self._loop_executor = fleet.loop
+            self._kernel.dispatcher = Dispatcher(
+                fleet.bodies,
+                fleet.routes,
+                self._kernel.send,
+                timeout_ms=_milliseconds(config.task_timeout_seconds),
+            )
+            self._neighbours.join(now_us, self._look_around)
+            undo.pop_all()
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
-        self._neighbours.join(now_us, self._look_around)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
 
