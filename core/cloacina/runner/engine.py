@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
 
 import pluggy
 
@@ -24,6 +23,7 @@ from cloacina.runner.fleet import Fleet
 from cloacina.runner.pruner import Pruner
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
+from cloacina.store.contract import Writer
 from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
 
@@ -53,34 +53,41 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
-        with ExitStack() as undo:  # what fails until the others know us leaves nothing open
-            undo.callback(self.database.close)
-            undo.callback(self._neighbours.leave)
-            writer = self.database.open_writer(runner_id)
-            undo.callback(writer.close)
-            self._kernel = Kernel(
-                planner=Planner(
-                    limits=_limits(config, fleet),
-                    sources=Sources(new_token=new_token, jitter=jitter),
-                ),
-                writer=writer,
-                neighbours=self._neighbours,
-                observer=Observer(plugins),
-                clock=self.clock,
-            )
-            self._loop_executor = fleet.loop
-            self._kernel.dispatcher = Dispatcher(
-                fleet.bodies,
-                fleet.routes,
-                self._kernel.send,
-                timeout_ms=_milliseconds(config.task_timeout_seconds),
-            )
-            self._neighbours.join(now_us, self._look_around)
-            undo.pop_all()
+        writer = self.database.open_writer(runner_id)
+        self._kernel = Kernel(
+            planner=Planner(
+                limits=_limits(config, fleet),
+                sources=Sources(new_token=new_token, jitter=jitter),
+            ),
+            writer=writer,
+            neighbours=self._neighbours,
+            observer=Observer(plugins),
+            clock=self.clock,
+        )
+        self._loop_executor = fleet.loop
+        self._kernel.dispatcher = Dispatcher(
+            fleet.bodies,
+            fleet.routes,
+            self._kernel.send,
+            timeout_ms=_milliseconds(config.task_timeout_seconds),
+        )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
+        try:
+            self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
+        except BaseException:
+            self._give_up(writer)
+            raise
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
+
+    def _give_up(self, writer: Writer) -> None:
+        """Leave nothing open that was opened for an engine that cannot begin."""
+        if self._pruner is not None:
+            self._pruner.close()
+        writer.close()
+        self._neighbours.leave()
+        self.database.close()
 
     def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run async tasks on ``loop`` from now on."""
