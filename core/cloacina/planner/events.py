@@ -58,6 +58,12 @@ class StoredTask:
     error_message: str | None
     token: str | None
     """Of the attempt that is recorded as running, if there is one."""
+    parent: int | None = None
+    """Of an element: the number of the mapped task that it belongs to."""
+    item: int | None = None
+    elements: int | None = None
+    """Of a mapped task that has begun: how many elements it has."""
+    first_element: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

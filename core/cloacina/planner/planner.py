@@ -9,11 +9,12 @@ Rules it upholds:
 * a timer or a place in the queue may be out of date: what it finds decides.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
-from cloacina.planner import decide
+from cloacina.planner import decide, mapped
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
@@ -30,6 +31,7 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.expansion import NoListError
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
@@ -107,8 +109,7 @@ class Planner:
         return (
             (execution, task)
             for execution in self._executions.values()
-            for task in execution.tasks
-            if task.status is TaskStatus.RUNNING
+            for task in execution.running
         )
 
     def _submit(self, event: Submitted, now: Now) -> list[Effect]:
@@ -133,9 +134,8 @@ class Planner:
         execution.record("execution_claimed", now.utc_us)
         self._schedule.limit(execution, now)
         ready = decide.restore(execution)
-        for task in execution.tasks:
-            if task.token is not None:
-                ready += decide.lose(execution, task, now.utc_us)
+        for task in list(execution.running):
+            ready += decide.lose(execution, task, now.utc_us)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
             effects, ready = self._stop(execution, StopReason.FAIL_FAST, now), []
@@ -148,7 +148,7 @@ class Planner:
     def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
         self._schedule.give_back(event.token)
         execution = self._executions.get(event.execution_id)
-        task = None if execution is None else execution.tasks[event.task_number]
+        task = None if execution is None else execution.task(event.task_number)
         if execution is None or task is None or task.token != event.token:
             return self._fill_slots(now)  # it was settled before it ended
         if isinstance(event.result, TaskFailure):
@@ -210,6 +210,8 @@ class Planner:
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
                 ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+                for expansion in execution.expansions.values():
+                    ready += decide.waiting_elements(expansion)
                 return self._advance(execution, ready, now)
             case _:
                 pass  # it stands so already
@@ -247,7 +249,12 @@ class Planner:
                 return []
             effects = self._stop(execution, StopReason.TIMEOUT, now)
             return effects + self._advance(execution, [], now)
-        task = execution.tasks[timer.task_number]
+        task = execution.task(timer.task_number)
+        return [] if task is None else self._ring_for_task(timer, execution, task, now)
+
+    def _ring_for_task(
+        self, timer: Timer, execution: ExecutionState, task: TaskState, now: Now
+    ) -> list[Effect]:
         if timer.alarm is Alarm.RETRY:
             if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
                 task.due_at_us = None  # over, whatever the wall clock says
@@ -273,9 +280,11 @@ class Planner:
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         self._unsaved[execution.id] = execution
+        effects, ready = self._expand(execution, ready, now)
         for task in ready:
             self._schedule.enqueue_when_due(execution, task, now)
-        effects: list[Effect] = self._fill_slots(now)
+        self._schedule.make_room(execution)
+        effects += self._fill_slots(now)
         for task in ready:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
@@ -283,6 +292,32 @@ class Planner:
             decide.conclude(execution, now.utc_us)
             effects.append(ExecutionEnded(execution=execution))
         return effects
+
+    def _expand(
+        self, execution: ExecutionState, ready: list[TaskState], now: Now
+    ) -> tuple[list[Effect], list[TaskState]]:
+        """Begin the mapped tasks among ``ready``; return what is ready after that."""
+        left, settled = deque(ready), list[TaskState]()
+        effects: list[Effect] = []
+        while left:
+            task = left.popleft()
+            how = None if task.parent is not None else execution.spec(task.number).mapped
+            may_begin = task.elements is None and execution.status is ExecutionStatus.RUNNING
+            if how is None or not may_begin or self._schedule.is_closing:
+                settled.append(task)
+                continue
+            try:
+                expansion = mapped.expand(execution, task, how, now.utc_us)
+            except NoListError as error:
+                left += decide.refuse(execution, task, "NoList", str(error), now.utc_us)
+                if decide.calls_for_stop(execution, task):
+                    return self._stop(execution, StopReason.FAIL_FAST, now), []
+                continue
+            if expansion.is_over:
+                left += decide.finish_if_over(execution, expansion, now.utc_us)
+            else:
+                settled.append(task)
+        return effects, settled
 
     def _fill_slots(self, now: Now) -> list[Effect]:
         started = list(self._schedule.start_next(self._executions, now))

@@ -40,6 +40,10 @@ class Slots:
         place = Place(-priority, age_us, self._arrivals, execution_id, task_number)
         heappush(self._queue, place)
 
+    def put_back(self, place: Place) -> None:
+        """Let a place wait again where it was."""
+        heappush(self._queue, place)
+
     def next_in_turn(self) -> Place | None:
         """Remove and return the first of the queue if there is a free slot for it."""
         return heappop(self._queue) if self._free and self._queue else None
