@@ -58,6 +58,18 @@ class InvalidConfigError(EngineError, ValueError):
         super().__init__(f"Invalid configuration: {field} is {value!r}; allowed is {allowed}")
 
 
+class UnknownSettingError(EngineError, AttributeError, ValueError):
+    """A setting that there is not."""
+
+    def __init__(self, setting: str, near: list[str]) -> None:
+        self.setting = setting
+        self.near = near
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else "'cloacina-ctl config show' has all"
+        )
+        super().__init__(f"Invalid configuration: there is no setting {setting!r}; {hint}")
+
+
 class UnknownWorkflowError(EngineError, ValueError, LookupError):
     """No workflow of that name is registered."""
 

@@ -48,7 +48,10 @@ class SimulatedDatabase:
     def unowned(self) -> list[Unowned]:
         free = [row for row in self._unfinished() if row.owner not in self._runners]
         graphs = self._tables.graphs
-        return [Unowned(_identity(row), parse_graph(graphs[row.graph_digest])) for row in free]
+        return [
+            Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.epoch)
+            for row in free
+        ]
 
     def take_over(
         self, runner_id: str, dead: Iterable[str], accepts: Accepts

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
-from cloacina.errors import MissingDriverError
 from cloacina.ownership.file_neighbours import FileNeighbours
 from cloacina.ownership.neighbours import Accepts, Neighbours
 from cloacina.ownership.pulse import LeaseTimes
 from cloacina.store.contract import Database
+from cloacina.store.drivers import require_psycopg
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import Location, PostgresLocation, SqliteLocation
 
@@ -25,6 +25,8 @@ def open_database(
     accepts: Accepts,
     clock_us: Callable[[], int],
     times: LeaseTimes,
+    *,
+    pool_size: int,
 ) -> Opened:
     """Open the database at ``location`` for a runner that claims what ``accepts`` says yes to.
 
@@ -34,6 +36,7 @@ def open_database(
         accepts: says of an unowned execution whether it can run here.
         clock_us: reads the wall clock.
         times: of the lease; without effect on SQLite, where a lock says who lives.
+        pool_size: how many connections for reading are kept open.
 
     Raises:
         MissingDriverError: if the driver for the database is not installed.
@@ -41,27 +44,14 @@ def open_database(
     """
     match location:
         case SqliteLocation():
-            file = SqliteDatabase(location)
+            file = SqliteDatabase(location, pool_size=pool_size)
             return Opened(file, FileNeighbours(file, runner_id, accepts, clock_us))
         case PostgresLocation():
-            return _open_postgres(location, runner_id, accepts, clock_us, times)
+            require_psycopg()
+            from cloacina.ownership.lease_neighbours import LeaseNeighbours  # noqa: PLC0415 - its driver
+            from cloacina.store.postgres import PostgresDatabase  # noqa: PLC0415 - is an extra
+
+            server = PostgresDatabase(location, lease_s=times.lease_s, pool_size=pool_size)
+            return Opened(server, LeaseNeighbours(server, runner_id, accepts, clock_us, times))
         case _:
             assert_never(location)
-
-
-def _open_postgres(
-    location: PostgresLocation,
-    runner_id: str,
-    accepts: Accepts,
-    clock_us: Callable[[], int],
-    times: LeaseTimes,
-) -> Opened:
-    try:  # the driver is an extra, and slow to import
-        from cloacina.ownership.lease_neighbours import LeaseNeighbours  # noqa: PLC0415
-        from cloacina.store.postgres import PostgresDatabase  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name != "psycopg":
-            raise
-        raise MissingDriverError("PostgreSQL", "psycopg", "postgres") from error
-    database = PostgresDatabase(location, lease_s=times.lease_s)
-    return Opened(database, LeaseNeighbours(database, runner_id, accepts, clock_us, times))

@@ -23,9 +23,6 @@ from cloacina.planner.expansion import Expansion
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
-MAX_LOSSES = 5
-"""How many attempts of a task may be lost with their runner before the task is given up."""
-
 
 def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[TaskState]:
     """Add the tasks that ``topology`` has beyond the execution's; return those that may start."""
@@ -131,14 +128,19 @@ def finish_if_over(execution: ExecutionState, expansion: Expansion, at_us: int) 
     return _finish(execution, task, at_us)
 
 
-def lose(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
-    """Take an attempt whose runner is gone; return the tasks that may start now, it included."""
+def lose(
+    execution: ExecutionState, task: TaskState, at_us: int, max_losses: int
+) -> list[TaskState]:
+    """Take an attempt whose runner is gone; return the tasks that may start now.
+
+    The task is among them until it lost ``max_losses`` attempts in this way; then it is given up.
+    """
     if execution.stopping is not None:
         return end_early(execution, task, None, at_us)
     _end_attempt(execution, task, AttemptOutcome.RUNNER_LOST, None, at_us)
     task.losses += 1
     execution.record("task_runner_lost", at_us, task.number)
-    if task.losses < MAX_LOSSES:
+    if task.losses < max_losses:
         task.move(TaskStatus.READY)
         return [task]
     message = f"its runner was lost during {task.losses} attempts; the task may be what kills it"

@@ -135,7 +135,7 @@ class Planner:
         self._schedule.limit(execution, now)
         ready = decide.restore(execution)
         for task in list(execution.running):
-            ready += decide.lose(execution, task, now.utc_us)
+            ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
             effects, ready = self._stop(execution, StopReason.FAIL_FAST, now), []

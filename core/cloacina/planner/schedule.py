@@ -32,11 +32,14 @@ class Limits:
         slots: how many attempts may run at once.
         attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
         grace_us: between asking an attempt to end and giving it up.
+        max_losses: how many attempts of a task may be lost with their runner before the task is
+            given up.
     """
 
     slots: int
     attempt_timeout_us: int | None = None
     grace_us: int = 5_000_000
+    max_losses: int = 5
 
 
 class Schedule:
@@ -55,6 +58,11 @@ class Schedule:
     def next_due_us(self) -> int | None:
         """The monotonic time at which the next timer rings, if there is one."""
         return self._timers.next_due_us
+
+    @property
+    def max_losses(self) -> int:
+        """How many attempts of a task may be lost with their runner before it is given up."""
+        return self._limits.max_losses
 
     @property
     def free_slots(self) -> int:

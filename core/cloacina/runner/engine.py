@@ -40,6 +40,7 @@ class Engine:
     ) -> None:
         """Open the database, announce this runner, take over what is orphaned, begin."""
         self._runtime = runtime
+        self._takes_over = config.enable_recovery
         self.clock = Clock()
         now_us = self.clock.now().utc_us
         runner_id = new_execution_id(now_us)
@@ -49,6 +50,7 @@ class Engine:
             self._accepts,
             lambda: self.clock.now().utc_us,
             _lease_times(config),
+            pool_size=config.db_pool_size,
         )
         self._kernel = Kernel(
             planner=Planner(
@@ -112,7 +114,8 @@ class Engine:
         self._kernel.send(LookAround())
 
     def _accepts(self, found: ownership.Unowned) -> bool:
-        return self._runtime.can_serve(found.identity, found.topology)
+        is_wanted = self._takes_over or found.epoch == 0
+        return is_wanted and self._runtime.can_serve(found.identity, found.topology)
 
 
 def _limits(config: DefaultRunnerConfig) -> Limits:
@@ -121,12 +124,16 @@ def _limits(config: DefaultRunnerConfig) -> Limits:
         slots=config.max_concurrent_tasks,
         attempt_timeout_us=None if limit_s is None else int(limit_s * 1_000_000),
         grace_us=int(config.cancel_grace_seconds * 1_000_000),
+        max_losses=config.max_losses,
     )
 
 
 def _lease_times(config: DefaultRunnerConfig) -> LeaseTimes:
+    backstop_s = config.backstop_seconds
+    if backstop_s is None:
+        backstop_s = max(1.0, config.scheduler_poll_interval_ms / 1000)
     return LeaseTimes(
         lease_s=config.lease_seconds,
         heartbeat_s=config.heartbeat_seconds,
-        poll_s=config.backstop_seconds,
+        poll_s=backstop_s,
     )

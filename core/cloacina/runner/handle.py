@@ -80,9 +80,14 @@ class ExecutionHandle:
             assert timeout is not None  # noqa: S101 - without one, result() waits for ever
             raise WaitTimeoutError(self.id, timeout) from None
 
-    async def wait_async(self) -> WorkflowResult:
-        """Wait until the execution has ended, without blocking the event loop."""
-        return WorkflowResult(await asyncio.wrap_future(self._ended))
+    async def wait_async(self, timeout: float | None = None) -> WorkflowResult:
+        """Wait until the execution has ended, without blocking the event loop (see ``wait``)."""
+        waiting = asyncio.wrap_future(self._ended)
+        done, _ = await asyncio.wait([waiting], timeout=timeout)
+        if not done:
+            assert timeout is not None  # noqa: S101 - without one, it waits for ever
+            raise WaitTimeoutError(self.id, timeout)
+        return WorkflowResult(waiting.result())
 
     def __repr__(self) -> str:
         return f"ExecutionHandle(id={self.id!r})"

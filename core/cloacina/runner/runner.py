@@ -69,7 +69,7 @@ class DefaultRunner:
         Args:
             database_url: a path, ``sqlite:///abs.db``, ``sqlite://./rel.db``, ``:memory:`` or
                 ``postgresql://user@host/database``.
-            config: settings; the defaults if left out.
+            config: settings, which are copied; the defaults if left out.
             runtime: the workflows on offer; those that the decorators collected if left out.
             packages: whom to trust with packages; what the home directory says if left out.
             schema: the tenant's schema on PostgreSQL, made when it is missing; ``public`` if left
@@ -78,9 +78,10 @@ class DefaultRunner:
         Raises:
             InvalidUrlError: if the URL cannot be used.
             InvalidSchemaError: if no schema can have that name.
+            InvalidConfigError: if the settings do not go together.
             EngineError: if the database cannot be opened.
         """
-        self.config = config or DefaultRunnerConfig()
+        self._config = _taken(config)
         self.runtime = runtime if runtime is not None else default_runtime()
         self.plugins = new_plugin_manager()
         self._location = parse_location(database_url, schema)
@@ -92,12 +93,17 @@ class DefaultRunner:
             self.runtime,
             self.plugins,
             self._workers,
-            slots=self.config.max_concurrent_tasks,
+            slots=self._config.max_concurrent_tasks,
         )
         self._engine: Engine | None = Engine(
-            self._location, self.config, self.runtime, self.plugins, {WORKER: self._workers}
+            self._location, self._config, self.runtime, self.plugins, {WORKER: self._workers}
         )
         _OPEN.add(self)
+
+    @property
+    def config(self) -> DefaultRunnerConfig:
+        """A copy of the settings that this runner was made with."""
+        return self._config.copy()
 
     @classmethod
     def with_config(cls, database_url: str | Path, config: DefaultRunnerConfig) -> Self:
@@ -145,7 +151,7 @@ class DefaultRunner:
             unfinished = reader.count_unfinished(connection, digest)
         if unfinished:
             raise PackageInUseError(digest, unfinished)
-        self._packages.unload(digest, self.config.shutdown_timeout_seconds)
+        self._packages.unload(digest, self._config.shutdown_timeout_seconds)
 
     def add_plugin(self, plugin: object) -> None:
         """Register an object whose ``hookimpl`` methods observe this runner or offer workflows.
@@ -182,20 +188,30 @@ class DefaultRunner:
     ) -> WorkflowResult:
         """Run a workflow to its end. A failed task is a result, not an exception.
 
+        Args:
+            workflow: as for ``submit``.
+            context: as for ``submit``.
+            timeout: seconds to wait at most; ``config.workflow_timeout_seconds`` if left out.
+
         Raises:
             RunningLoopError: when called where an event loop runs; await ``execute_async`` there.
-            WaitTimeoutError: if it takes longer than ``timeout`` seconds; it goes on.
+            WaitTimeoutError: if it takes longer; it goes on.
         """
         _refuse_on_loop("execute()", "runner.execute_async(...)")
         submission, handle = self._submission(workflow, context, 0)
         self._require_engine().submit(submission)
-        return handle.wait(timeout)
+        return handle.wait(self._config.workflow_timeout_seconds if timeout is None else timeout)
 
     async def execute_async(self, workflow: str, context: ContextLike = None) -> WorkflowResult:
-        """Run a workflow to its end without blocking the event loop."""
+        """Run a workflow to its end without blocking the event loop.
+
+        Raises:
+            WaitTimeoutError: if it takes longer than ``config.workflow_timeout_seconds``; it goes
+                on.
+        """
         submission, handle = self._submission(workflow, context, 0)
         self._require_engine().submit(submission)
-        return await handle.wait_async()
+        return await handle.wait_async(self._config.workflow_timeout_seconds)
 
     def handle(self, execution_id: str) -> ExecutionHandle:
         """Return a handle to any execution of this database, whichever runner has it.
@@ -268,7 +284,7 @@ class DefaultRunner:
             engine, self._engine = self._engine, None
         if engine is not None and os.getpid() == self._process_id:
             _OPEN.discard(self)
-            engine.close(self.config.shutdown_timeout_seconds)
+            engine.close(self._config.shutdown_timeout_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -330,6 +346,14 @@ class DefaultRunner:
         if engine is None:
             raise RunnerClosedError
         return engine
+
+
+def _taken(config: object) -> DefaultRunnerConfig:
+    if config is None:
+        return DefaultRunnerConfig()
+    if not isinstance(config, DefaultRunnerConfig):
+        raise InvalidConfigError("config", config, "a DefaultRunnerConfig")
+    return config.copy()
 
 
 def _refuse_on_loop(call: str, instead: str) -> None:

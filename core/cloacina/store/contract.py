@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 
 from cloacina.errors import RejectedWriteError
 from cloacina.planner.execution import ExecutionState
+
+POOL_SIZE: Final = 4
+"""How many connections for reading are kept open unless somebody says otherwise."""
 
 
 @dataclass(slots=True)

@@ -39,6 +39,8 @@ class Unowned:
 
     identity: Identity
     topology: Topology
+    epoch: int
+    """0 if no runner ever had it."""
 
 
 _IS_OVERDUE: Final = sa.or_(RUNNERS.c.lease_until.is_(None), RUNNERS.c.lease_until < sa.func.now())
@@ -125,6 +127,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
             columns.workflow,
             columns.workflow_version,
             columns.priority,
+            columns.epoch,
             GRAPHS.c.document,
         )
         .join(GRAPHS, GRAPHS.c.digest == columns.graph_digest)
@@ -135,9 +138,9 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
     return [execution for execution in found if execution is not None]
 
 
-def _unowned(document: str, **identity: Any) -> Unowned | None:
+def _unowned(document: str, epoch: int, **identity: Any) -> Unowned | None:
     try:
-        return Unowned(Identity(**identity), parse_graph(document))
+        return Unowned(Identity(**identity), parse_graph(document), epoch)
     except ValueError as error:  # one damaged row must not keep the others from going on
         _LOG.error("the graph of execution %s cannot be read: %s", identity["execution_id"], error)
         return None

@@ -23,7 +23,7 @@ from cloacina.errors import (
     SchemaSetupError,
     StoreUnavailableError,
 )
-from cloacina.store.contract import Writer
+from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.postgres_faults import is_passing
 from cloacina.store.postgres_line import Line
 from cloacina.store.postgres_link import PostgresLink
@@ -46,13 +46,16 @@ _LOCK_OF_SETUP: Final = 0x636C6F6163696E61  # "cloacina": any number that nobody
 class PostgresDatabase:
     """An open schema of a PostgreSQL database. Safe to use from several threads."""
 
-    def __init__(self, location: PostgresLocation, *, lease_s: float) -> None:
+    def __init__(
+        self, location: PostgresLocation, *, lease_s: float, pool_size: int = POOL_SIZE
+    ) -> None:
         """Connect to ``location``, creating the schema and its tables where they are missing.
 
         Args:
             location: which schema of which database.
             lease_s: how long a runner lives that does not renew its lease. A transaction that is
                 left open for so long is ended, since its locks would keep others waiting.
+            pool_size: how many connections are kept open.
 
         Raises:
             InvalidUrlError: if libpq cannot read the URL.
@@ -66,7 +69,7 @@ class PostgresDatabase:
         self.engine = sa.create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
-            pool_size=4,
+            pool_size=pool_size,
             pool_pre_ping=True,
             use_native_hstore=False,
             execution_options={"schema_translate_map": self._schemas},

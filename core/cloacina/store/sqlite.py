@@ -23,7 +23,7 @@ from cloacina.errors import (
     InvalidUrlError,
     StoreUnavailableError,
 )
-from cloacina.store.contract import Writer
+from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.schema import ensure_schema
 from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.url import SqliteLocation
@@ -36,7 +36,7 @@ _OPEN_HERE: "weakref.WeakSet[SqliteDatabase]" = weakref.WeakSet()
 class SqliteDatabase:
     """An open SQLite database, and where it lies."""
 
-    def __init__(self, location: SqliteLocation) -> None:
+    def __init__(self, location: SqliteLocation, *, pool_size: int = POOL_SIZE) -> None:
         """Open the file at ``location``, creating it and its tables as the mode allows.
 
         Raises:
@@ -55,7 +55,7 @@ class SqliteDatabase:
             "sqlite://",
             creator=lambda: _connect(self.path, location.mode),
             poolclass=QueuePool,
-            pool_size=4,
+            pool_size=pool_size,
         )
         event.listen(self.engine, "connect", self._prepare)
         self._turnstile: int | None = open_directory(self.sidecar)
