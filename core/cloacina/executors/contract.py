@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 
@@ -27,6 +28,8 @@ class Attempt:
         package_digest: of the package whose worker runs it; ``None`` for an embedded task.
         function: the body of an embedded task.
         variables: the context variables of whoever submitted, to be copied.
+        element: what the attempt is for, if the task is mapped; the attempts of all its elements
+            have one and the same ``texts``.
     """
 
     execution_id: str
@@ -37,6 +40,7 @@ class Attempt:
     package_digest: str | None = None
     function: Callable[..., Any] | None = None
     variables: contextvars.Context | None = None
+    element: Element | None = None
 
 
 class Executor(Protocol):

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from cloacina.executors.contract import Attempt, Report
 from cloacina_sdk.outcome import failure_of
-from cloacina_sdk.perform import perform_async
+from cloacina_sdk.perform import perform_async, perform_element_async
 
 
 class LoopExecutor:
@@ -72,7 +72,10 @@ class LoopExecutor:
 async def _run(attempt: Attempt, report: Report) -> None:
     assert attempt.function is not None  # noqa: S101 - routed here because it is embedded
     try:
-        changes = await perform_async(attempt.function, attempt.texts)
+        if attempt.element is None:
+            changes = await perform_async(attempt.function, attempt.texts)
+        else:
+            changes = await perform_element_async(attempt.function, attempt.texts, attempt.element)
     except BaseException as error:
         report(failure_of(error))
         if isinstance(error, asyncio.CancelledError):

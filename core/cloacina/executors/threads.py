@@ -4,10 +4,13 @@ import contextvars
 import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 from cloacina.executors.contract import Attempt, Report
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import failure_of
-from cloacina_sdk.perform import perform
+from cloacina_sdk.perform import perform, perform_element
 
 
 class ThreadExecutor:
@@ -58,8 +61,14 @@ def run_attempt(attempt: Attempt, report: Report) -> None:
     assert attempt.function is not None  # noqa: S101 - routed here because it is embedded
     variables = attempt.variables.copy() if attempt.variables else contextvars.Context()
     try:
-        changes = variables.run(perform, attempt.function, attempt.texts)
+        changes = variables.run(_perform, attempt.function, attempt)
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
         report(failure_of(error))
     else:
         report(changes)
+
+
+def _perform(function: Callable[..., Any], attempt: Attempt) -> Changes:
+    if attempt.element is None:
+        return perform(function, attempt.texts)
+    return perform_element(function, attempt.texts, attempt.element)

@@ -192,5 +192,6 @@ class _Pool:
             attempt=attempt.number,
             execution_id=attempt.execution_id,
             texts=attempt.texts,
+            element=attempt.element,
         )
         return worker.run(request, on_log)

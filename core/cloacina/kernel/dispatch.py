@@ -66,7 +66,7 @@ class Dispatcher:
 
     def _describe(self, effect: StartAttempt) -> Attempt:
         identity = effect.execution.identity
-        task = effect.execution.topology.tasks[effect.task_number]
+        task = effect.execution.spec(effect.task_number)
         return Attempt(
             execution_id=identity.execution_id,
             namespace=TaskNamespace(identity.tenant, identity.package, identity.workflow, task.id),
@@ -76,6 +76,7 @@ class Dispatcher:
             package_digest=identity.package_digest,
             function=self._function(effect, task.id),
             variables=self.variables.get(identity.execution_id),
+            element=effect.element,
         )
 
     def _function(self, effect: StartAttempt, task_id: str) -> Callable[..., object] | None:
@@ -87,5 +88,5 @@ class Dispatcher:
             return WORKER
         if attempt.function is None:
             raise LookupError(f"the body of {attempt.namespace} is no longer registered here")
-        is_async = effect.execution.topology.tasks[effect.task_number].is_async
+        is_async = effect.execution.spec(effect.task_number).is_async
         return LOOP if is_async else THREAD

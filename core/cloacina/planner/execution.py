@@ -155,14 +155,14 @@ class ExecutionState:
         """Return a task of the graph or an open element; ``None`` for an element that is not open."""
         if number < len(self.tasks):
             return self.tasks[number]
-        expansion = self._expansion_at(number)
+        expansion = self.expansion_at(number)
         return None if expansion is None else expansion.open.get(number)
 
     def spec(self, number: int) -> TaskSpec:
         """Return what describes a task of the graph, or the task that an element belongs to."""
         if number < len(self.tasks):
             return self.topology.tasks[number]
-        expansion = self._expansion_at(number)
+        expansion = self.expansion_at(number)
         if expansion is None:
             raise AssertionError(f"{self.id} has no task {number}")
         return self.topology.tasks[expansion.parent.number]
@@ -198,7 +198,8 @@ class ExecutionState:
         self.expansions[task.number] = expansion
         return expansion
 
-    def _expansion_at(self, number: int) -> Expansion | None:
+    def expansion_at(self, number: int) -> Expansion | None:
+        """Return the elements among which a number is; ``None`` if it is that of no element."""
         for expansion in self.expansions.values():
             if expansion.first <= number < expansion.first + expansion.count:
                 return expansion
