@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
-    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina_sdk import (
@@ -45,6 +45,7 @@ __all__ = [
     "Context",
     "DefaultRunner",
     "DefaultRunnerConfig",
+    "ElementCounts",
     "ExecutionHandle",
     "Fatal",
     "JsonValue",
@@ -75,6 +76,7 @@ __all__ = [
 _ENGINE = {
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
     "Runtime": "cloacina.runtime",
     "TaskResult": "cloacina.runner.result",

@@ -7,6 +7,7 @@ from random import Random
 from cloacina.executors.contract import Result
 from cloacina.planner.effects import StartAttempt
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 from simulation.scenario import SECOND, Nature
@@ -21,6 +22,7 @@ class Body:
     attempt: int
     runner_id: str
     texts: Mapping[str, str]
+    element: Element | None
     duration_us: int
     result: Result
     is_deadly: bool
@@ -40,16 +42,16 @@ class Body:
 
 def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> Body:
     """Decide what a body that starts now will do."""
-    topology = start.execution.topology
-    task = topology.tasks[start.task_number]
+    task = start.execution.spec(start.task_number)
     return Body(
         execution_id=start.execution.id,
         task_number=start.task_number,
         attempt=start.attempt,
         runner_id=runner_id,
         texts=start.texts,
+        element=start.element,
         duration_us=_duration_us(dice),
-        result=_result(task, start.task_number, start.texts, nature, dice),
+        result=_result(task, start, nature, dice),
         obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )
@@ -60,9 +62,7 @@ def _duration_us(dice: Random) -> int:
     return dice.randrange(longest)
 
 
-def _result(
-    task: TaskSpec, number: int, texts: Mapping[str, str], nature: Nature, dice: Random
-) -> Result:
+def _result(task: TaskSpec, start: StartAttempt, nature: Nature, dice: Random) -> Result:
     fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
     if dice.random() < fails:
         is_transient = dice.random() < 0.5
@@ -72,7 +72,10 @@ def _result(
             traceback="",
             is_transient=is_transient,
         )
+    if start.element is not None:
+        result = {start.element.result_key: str(dice.randrange(100))}
+        return Changes(assigned=result, removed=frozenset())
     # every key has one writer, so that what a task must see can be told without merging
     assigned = {f"from_{task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
-    may_remove = number == 0 and "go" in texts and dice.random() < 0.3
+    may_remove = start.task_number == 0 and "go" in start.texts and dice.random() < 0.3
     return Changes(assigned=assigned, removed=frozenset({"go"} if may_remove else ()))

@@ -142,6 +142,10 @@ def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
         error_type=row.error_type,
         error_message=row.error_message,
         token=token,
+        parent=row.parent,
+        item=row.item,
+        elements=row.elements,
+        first_element=row.first_element,
     )
 
 

@@ -16,6 +16,7 @@ from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.expansion import Expansion
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
 from cloacina.store.batch import Batch
@@ -251,6 +252,29 @@ def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
 
+def _elements_left(patch: Patch) -> None:
+    patch.setattr(Expansion, "is_over", property(lambda self: not self.open))
+
+
+def _no_limit_of_elements(patch: Patch) -> None:
+    patch.setattr(Expansion, "has_room", True)
+
+
+def _results_by_end(patch: Patch) -> None:
+    original = Expansion.take
+
+    def take(self: Expansion, task: TaskState) -> None:
+        original(self, task)
+        found = [text for text in self.results if text is not None]
+        self.results[:] = sorted(found) + [None] * (self.count - len(found))
+
+    patch.setattr(Expansion, "take", take)
+
+
+def _elements_forgotten(patch: Patch) -> None:
+    patch.setattr(Expansion, "restore", lambda *_: None)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -260,9 +284,11 @@ PLANTED = {
     ),
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
-    "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
+    "effects of what was replaced": Planted(
+        _effects_by_name, "before that was durable|started after it had ended"
+    ),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
-    "a look around that is not repeated": Planted(_looks_once, "never ended"),
+    "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
         _completed_runs_again, "after its end|before its dep"
     ),
@@ -280,5 +306,9 @@ PLANTED = {
     "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "a mapped task that ends early": Planted(_elements_left, "its elements not|found"),
+    "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
+    "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
+    "elements that run again": Planted(_elements_forgotten, "UNIQUE|lost|ended|is not legal|start"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }

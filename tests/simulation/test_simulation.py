@@ -37,6 +37,9 @@ PHENOMENA = (
     "sub_status=UpstreamFailed",
     "its trigger rule does not hold",
     "error_type=Abandoned",
+    "task_expanded",
+    "error_type=ElementFailed",
+    "error_type=NoList",
 )
 
 

@@ -116,10 +116,13 @@ class World:
 
     def begin_body(self, runner: SimulatedRunner, start: StartAttempt) -> bodies.Body:
         """Start a body."""
-        nature = self._natures[start.execution.identity.workflow][start.task_number]
+        execution = start.execution
+        expansion = execution.expansion_at(start.task_number)
+        number = start.task_number if expansion is None else expansion.parent.number
+        nature = self._natures[execution.identity.workflow][number]
         body = bodies.begun(start, runner.id, nature, self.dice)
         self.monitor.body_starts(start.token, body)
-        runner.log(f"runs {start.execution.id} task {start.task_number} attempt {start.attempt}")
+        runner.log(f"runs {execution.id} task {start.task_number} attempt {start.attempt}")
         return body
 
     def _take_entry(self) -> None:
