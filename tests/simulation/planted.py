@@ -303,12 +303,16 @@ PLANTED = {
     "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
     "a task given up too soon": Planted(_loss_uncounted, "found"),
-    "a batch written by halves": Planted(_half_written_batch, "forgot .* which it owns"),
+    "a batch written by halves": Planted(
+        _half_written_batch, "forgot .* which it owns|before it was durable"
+    ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
-    "a mapped task that ends early": Planted(_elements_left, "its elements not|found"),
+    "a mapped task that ends early": Planted(
+        _elements_left, "its elements not|found|nobody wanted"
+    ),
     "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
     "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
-    "elements that run again": Planted(_elements_forgotten, "UNIQUE|lost|ended|is not legal|start"),
+    "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }
