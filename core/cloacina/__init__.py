@@ -7,6 +7,7 @@ engine bring the database along, those of the authoring side come from ``cloacin
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cloacina.executors.routing import RoutingConfig, RoutingRule
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         task_success,
         workflow,
     )
+    from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
+    from cloacina_sdk.executor import ExecutorMetrics, Report, Tally, TaskExecutor
 
 __all__ = [
     "BackoffStrategy",
@@ -47,16 +50,25 @@ __all__ = [
     "DefaultRunnerConfig",
     "ElementCounts",
     "ExecutionHandle",
+    "ExecutionResult",
+    "ExecutorMetrics",
     "Fatal",
     "JsonValue",
+    "Report",
+    "ResultStatus",
     "Retry",
     "RetryCondition",
     "RetryPolicy",
     "RetryPolicyBuilder",
+    "RoutingConfig",
+    "RoutingRule",
     "Rule",
     "Runtime",
+    "Tally",
     "TaskDefinition",
+    "TaskExecutor",
     "TaskNamespace",
+    "TaskReadyEvent",
     "TaskResult",
     "Workflow",
     "WorkflowBuilder",
@@ -78,7 +90,16 @@ _ENGINE = {
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
+    "ExecutionResult": "cloacina_sdk.attempt",
+    "ExecutorMetrics": "cloacina_sdk.executor",
+    "Report": "cloacina_sdk.executor",
+    "ResultStatus": "cloacina_sdk.attempt",
+    "RoutingConfig": "cloacina.executors.routing",
+    "RoutingRule": "cloacina.executors.routing",
     "Runtime": "cloacina.runtime",
+    "Tally": "cloacina_sdk.executor",
+    "TaskExecutor": "cloacina_sdk.executor",
+    "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
     "WorkflowResult": "cloacina.runner.result",
 }

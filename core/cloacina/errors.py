@@ -1,5 +1,6 @@
 """The engine's errors. The root of all of them is ``cloacina_sdk.errors.CloacinaError``."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,21 +12,30 @@ class EngineError(CloacinaError):
 
 
 class InvalidUrlError(EngineError, ValueError):
-    """A database URL that cannot be used."""
+    """A database URL that cannot be used; a password in it is kept out of the message."""
 
     def __init__(self, url: str, problem: str) -> None:
-        self.url = url
+        self.url = without_password(url)
         self.problem = problem
         super().__init__(
-            f"the database URL {url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
+            f"the database URL {self.url!r} {problem}; use a path, 'sqlite:///abs/path.db', "
             "'sqlite://./relative.db', ':memory:' or 'postgresql://user@host/database'"
         )
+
+
+def without_password(url: str) -> str:
+    """Return a URL with nothing but stars for its password, and without the query it may be in."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "sqlite":
+        return url
+    masked = re.sub(r"^([^@:]*):.*@", r"\1:***@", rest)  # before the query: "?" may be in it
+    return f"{scheme}://{masked.partition('?')[0]}"
 
 
 class InvalidSchemaError(EngineError, ValueError):
     """A name that no tenant's schema can have."""
 
-    def __init__(self, schema: str, problem: str) -> None:
+    def __init__(self, schema: object, problem: str) -> None:
         self.schema = schema
         super().__init__(f"{problem} (given: {schema!r})")
 
@@ -55,7 +65,16 @@ class InvalidConfigError(EngineError, ValueError):
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field = field
         self.value = value
+        self.allowed = allowed
         super().__init__(f"Invalid configuration: {field} is {value!r}; allowed is {allowed}")
+
+
+class ConfigFileError(EngineError, ValueError):
+    """A file of settings that cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"Invalid configuration: the file {path} {problem}")
 
 
 class UnknownSettingError(EngineError, AttributeError, ValueError):
@@ -218,6 +237,37 @@ class PackageInUseError(EngineError, RuntimeError):
         )
 
 
+class InvalidRoutingError(EngineError, ValueError):
+    """A routing rule or a name of an executor that cannot be used."""
+
+    def __init__(self, value: object, problem: str) -> None:
+        self.value = value
+        super().__init__(f"{value!r} {problem}")
+
+
+class UnknownExecutorError(EngineError, ValueError, LookupError):
+    """A routing rule names an executor that the runner does not have."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(
+            f"there is no executor {name!r}; this runner has {', '.join(known)}: correct the "
+            "routing, or bring the executor with DefaultRunner(..., executors={name: executor})"
+        )
+
+
+class WrongExecutorError(EngineError, ValueError):
+    """A task was routed to a built-in executor that cannot run tasks of its kind."""
+
+    def __init__(self, task: str, executor: str, fitting: str) -> None:
+        self.executor = executor
+        super().__init__(
+            f"the routing sends {task} to {executor!r}, which cannot run it; send it to "
+            f"{fitting!r}, or to an executor of your own"
+        )
+
+
 class StoreUnavailableError(EngineError, OSError):
     """The database could not be written for now (busy, disk full, I/O error)."""
 
@@ -228,6 +278,30 @@ class RejectedWriteError(EngineError, ValueError):
     def __init__(self, execution_id: str, cause: BaseException) -> None:
         self.execution_id = execution_id
         super().__init__(f"the database refused execution {execution_id}: {cause}")
+
+
+class DuplicateExecutionError(RejectedWriteError):
+    """Another execution of the workflow has the idempotency key already."""
+
+
+class InvalidIdempotencyKeyError(EngineError, ValueError):
+    """An idempotency key that cannot be kept."""
+
+    def __init__(self, key: object, problem: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r:.60} {problem}")
+
+
+class IdempotencyConflictError(EngineError, ValueError):
+    """An idempotency key was used again, for another input."""
+
+    def __init__(self, key: str, execution_id: str) -> None:
+        self.key = key
+        self.execution_id = execution_id
+        super().__init__(
+            f"the idempotency key {key!r} belongs to execution {execution_id}, which was submitted "
+            "with another input; use a key of its own for this input"
+        )
 
 
 class SchemaVersionError(EngineError, RuntimeError):

@@ -38,6 +38,19 @@ def register_plugin(
         raise
 
 
+def refuse_executors(plugins: pluggy.PluginManager, plugin: object) -> None:
+    """Refuse a plugin that brings executors to a runner that has begun.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if plugins.parse_hookimpl_opts(plugin, "cloacina_executors") is not None:
+        raise ValueError(
+            "a plugin that brings executors has to be there when the runner starts: "
+            "pass it as DefaultRunner(..., plugins=[plugin])"
+        )
+
+
 def _refuse_wrappers(plugins: pluggy.PluginManager, plugin: object) -> None:
     for caller in plugins.get_hookcallers(plugin) or ():
         for implementation in caller.get_hookimpls():

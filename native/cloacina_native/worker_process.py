@@ -100,9 +100,7 @@ class RunRequest:
         if not isinstance(reply, Finished | Failed) or reply.token != self.token:
             return None
         if isinstance(reply, Finished) and self.element is not None:
-            is_result = reply.changes.assigned.keys() == {self.element.result_key}
-            if not is_result or reply.changes.removed:
-                return None
+            return reply if self.element.is_result(reply.changes) else None
         return reply
 
 

@@ -59,14 +59,21 @@ class Changes:
             InvalidDocumentError: if its value has another form.
         """
         problems: list[str] = []
-        fields = Fields(decode(text), "$", problems)
+        changes = cls.read(Fields(decode(text), "$", problems))
+        if problems:
+            raise InvalidDocumentError("changes", problems)
+        return changes
+
+    @classmethod
+    def read(cls, fields: Fields) -> Changes:
+        """Read an object of that form; what is wrong with it is added to its problems."""
         assigned = fields.members("set", default={})
         removed = frozenset(fields.texts("removed", default=()))
         fields.close()
-        both = sorted(removed & assigned.keys())
-        problems += [f"$.removed names {key!r}, which $.set assigns" for key in both]
-        if problems:
-            raise InvalidDocumentError("changes", problems)
+        fields.problems += [
+            f"{fields.path}.removed names {key!r}, which {fields.path}.set assigns"
+            for key in sorted(removed & assigned.keys())
+        ]
         return cls(
             assigned={key: encode(value) for key, value in assigned.items()}, removed=removed
         )

@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import pluggy
 
+from cloacina_sdk.executor import TaskExecutor
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import WorkflowSpec
@@ -119,6 +121,14 @@ class CloacinaHooks:
         """Hand every workflow of this plugin to the registrar.
 
         Called once when the plugin is registered.
+        """
+
+    @hookspec
+    def cloacina_executors(self) -> Mapping[str, TaskExecutor] | None:
+        """Make executors, by the names that routing rules use; None for none.
+
+        Called once when a runner starts, for the plugins that it starts with; an error keeps it
+        from starting.
         """
 
     @hookspec

@@ -57,6 +57,27 @@ class Element:
     text: str
     result_key: str
 
+    def to_json(self) -> str:
+        """Return a JSON text that `read` reads."""
+        key = encode(self.result_key)
+        return f'{{"index":{self.index},"result_key":{key},"item":{self.text}}}'
+
+    @classmethod
+    def read(cls, fields: Fields) -> Element:
+        """Read what `to_json` wrote; with a problem the result is a stand-in."""
+        item = fields.value("item")
+        element = cls(
+            index=fields.integer("index", highest=2**53),
+            text=encode(item) if fields.is_object and not fields.problems else "null",
+            result_key=fields.text("result_key"),
+        )
+        fields.close()
+        return element
+
+    def is_result(self, changes: Changes) -> bool:
+        """Whether that is what an attempt for an element may report."""
+        return changes.assigned.keys() == {self.result_key} and not changes.removed
+
 
 def checked(map_over: object, map_into: object, max_parallel: object) -> Mapped | None:
     """Check the options of `@task` that make it mapped; None where it is not.

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from cloacina_sdk.context import Context
+from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidReturnError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.signals import Fatal, Retry
 
 TEXT_LIMIT_BYTES = 16 * 1024
 NAME_LIMIT_BYTES = 500
+_LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
 
 _TRANSIENT_NUMBERS = frozenset(
     number
@@ -49,6 +51,33 @@ class TaskFailure:
     is_fatal: bool = False
     is_retry_wanted: bool = False
     retry_after_ms: int | None = None
+
+    def to_document(self) -> dict[str, JsonValue]:
+        """Return an object that `read` reads."""
+        return {
+            "error_type": self.error_type,
+            "message": self.message,
+            "traceback": self.traceback,
+            "is_transient": self.is_transient,
+            "is_fatal": self.is_fatal,
+            "is_retry_wanted": self.is_retry_wanted,
+            "retry_after_ms": self.retry_after_ms,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> TaskFailure:
+        """Read what `to_document` returned; what is wrong with it is added to its problems."""
+        failure = cls(
+            error_type=fields.text("error_type"),
+            message=fields.text("message"),
+            traceback=fields.text("traceback"),
+            is_transient=fields.boolean("is_transient"),
+            is_fatal=fields.boolean("is_fatal", default=False),
+            is_retry_wanted=fields.boolean("is_retry_wanted", default=False),
+            retry_after_ms=fields.optional_integer("retry_after_ms", highest=_LONGEST_DELAY_MS),
+        )
+        fields.close()
+        return failure
 
 
 def absorb(returned: object, context: Context) -> Context:

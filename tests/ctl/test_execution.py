@@ -1,20 +1,23 @@
 """Looking at executions without being a runner."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
 from cloacina.store.schema import HEAD
+from cloacina.store.tables import METADATA
 from cloacina_sdk.collect import Collection, collecting
 from ctl.commands import Place, document, ok
+from engine.databases import Where
 
 
 @pytest.fixture
-def ran(place: Place) -> list[str]:
-    """Ids of three executions in the home's database, the oldest first."""
+def ran(place: Place, where: Where, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of three executions in the database that is configured, the oldest first."""
+    assert place.path.is_dir()
+    monkeypatch.setenv("CLOACINA_DATABASE", where.url)
     with collecting(Collection()) as collection:
         for name in ("plain", "other"):
             with WorkflowBuilder(name):
@@ -23,9 +26,7 @@ def ran(place: Place) -> list[str]:
                 def only(context: dict[str, int]) -> None:
                     context["half"] = 1 // context["zero"]
 
-    place.home.mkdir()
-    database = place.home / "cloacina.db"
-    with DefaultRunner(database, runtime=Runtime(collection=collection)) as runner:
+    with DefaultRunner(where.url, runtime=Runtime(collection=collection)) as runner:
         results = [
             runner.execute("plain", {"zero": 1}, timeout=30),
             runner.execute("other", {"zero": 1}, timeout=30),
@@ -73,16 +74,17 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_the_only_one(
         assert "there is no execution" in result.output
 
 
-def test_looking_changes_nothing(place: Place, ran: list[str]) -> None:
+def test_looking_changes_nothing(place: Place, where: Where, ran: list[str]) -> None:
     def everything() -> list[object]:
-        with closing(sqlite3.connect(place.home / "cloacina.db")) as database:
-            return list(database.iterdump())
+        return [
+            sorted(where.query(str(sa.select(table))), key=repr) for table in METADATA.sorted_tables
+        ]
 
     before = everything()
     ok(place.invoke("execution", "list"))
     ok(place.invoke("execution", "show", ran[0]))
     assert everything() == before
-    assert not (place.home / "cloacina.db-runners").exists()
+    assert [found.name for found in place.path.iterdir() if found.suffix != ".db"] == []
 
 
 def test_a_missing_database_is_a_clear_error_and_none_is_made(place: Place) -> None:
@@ -111,21 +113,55 @@ def test_what_is_no_database_is_a_clear_error(place: Place, content: bytes, word
     assert Path("x.db").read_bytes() == content
 
 
-def test_a_database_of_a_newer_version_is_refused(place: Place, ran: list[str]) -> None:
+def test_a_database_of_a_newer_version_is_refused(
+    place: Place, where: Where, ran: list[str]
+) -> None:
     assert ran
-    with closing(sqlite3.connect(place.home / "cloacina.db")) as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
-        database.commit()
+    where.query("UPDATE alembic_version SET version_num = '9999'")
     result = place.invoke("execution", "list")
     assert result.exit_code == 1
     assert f"schema revision '9999', and '{HEAD}' is needed" in result.output
 
 
-def test_a_database_without_executions_lists_nothing(place: Place) -> None:
-    place.home.mkdir()
-    with DefaultRunner(place.home / "cloacina.db", runtime=Runtime()):
+def test_a_database_without_executions_lists_nothing(place: Place, where: Where) -> None:
+    with DefaultRunner(where.url, runtime=Runtime()):
         pass
-    assert listed(place) == []
+    assert listed(place, "--database", where.url) == []
+
+
+def test_the_schema_of_a_tenant_is_looked_at_when_it_is_named(
+    place: Place, postgres: Where
+) -> None:
+    with collecting(Collection()) as collection, WorkflowBuilder("w"):
+        task(id="only")(lambda _context: None)
+    runtime = Runtime(collection=collection)
+    with DefaultRunner(postgres.url, runtime=runtime, schema="acme") as runner:
+        found = runner.execute("w", timeout=30)
+    there = ["--database", postgres.url, "--schema", "acme"]
+    assert listed(place, *there) == [found.execution_id]
+    nowhere = place.invoke("execution", "list", "--database", postgres.url)
+    assert nowhere.exit_code == 1
+    assert "the schema 'public' of" in nowhere.output
+    assert "has no tables of cloacina yet" in nowhere.output
+    wrong = place.invoke("execution", "list", "--database", "x.db", "--schema", "acme")
+    assert wrong.exit_code == 2
+    assert "which alone has schemas" in wrong.output
+
+
+def test_a_server_that_cannot_be_reached_is_named_without_a_password(place: Place) -> None:
+    result = place.invoke("execution", "list", "--database", "postgresql://u:secret@/d?host=/no")
+    assert result.exit_code == 1
+    assert "postgresql://u:***@/d could not be read" in result.output
+    assert "secret" not in result.output
+
+
+def test_a_directory_is_no_database(place: Place) -> None:
+    place.trust()
+    for command in (["execution", "list"], ["run", place.package()]):
+        result = place.invoke(*command, "--database", place.path)
+        assert result.exit_code == 2
+        assert "names a directory" in result.output
+    assert not place.path.with_name(f"{place.path.name}-runners").exists()
 
 
 def test_a_mapped_task_is_shown_as_one_line_with_how_far_it_is(place: Place) -> None:

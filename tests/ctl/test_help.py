@@ -53,6 +53,7 @@ def test_help_imports_nothing_slow() -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        ["config", "show"],
         ["execution"],
         ["execution", "list"],
         ["execution", "show"],

@@ -23,6 +23,7 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.planner.pools import OnePool, Pools
 from cloacina.planner.schedule import Limits, Sources
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, encode
@@ -87,10 +88,17 @@ def a_failure(message: str = "no", error_type: str = "ValueError") -> TaskFailur
 class World:
     """A planner whose clock and commits are moved by hand."""
 
-    def __init__(self, slots: int = 100, attempt_timeout_us: int | None = None) -> None:
+    def __init__(
+        self,
+        slots: int = 100,
+        attempt_timeout_us: int | None = None,
+        pools: Pools | None = None,
+    ) -> None:
         tokens = count(1)
         self.planner = Planner(
-            limits=Limits(slots=slots, attempt_timeout_us=attempt_timeout_us),
+            limits=Limits(
+                slots=slots, attempt_timeout_us=attempt_timeout_us, pools=pools or OnePool()
+            ),
             sources=Sources(new_token=lambda: f"t{next(tokens)}", jitter=lambda: 0.5),
         )
         self.stopped: list[StopAttempt] = []

@@ -147,62 +147,66 @@ def test_the_poll_setting_is_the_backstop_on_postgres(
     assert _lease_times(config).poll_s == poll_s
 
 
-@pytest.fixture
-def slow() -> "tuple[Runtime, threading.Event]":
+class Slow:
     """A workflow that waits until somebody lets it go."""
-    runtime, may_end = Runtime(), threading.Event()
-    with collecting(runtime.collection), WorkflowBuilder("slow"):
 
-        @task
-        def waits(_context: Context) -> None:
-            may_end.wait(30)
+    def __init__(self) -> None:
+        self.runtime, self.may_end = Runtime(), threading.Event()
+        self.begun = threading.Semaphore(0)
+        with collecting(self.runtime.collection), WorkflowBuilder("slow"):
 
-    return runtime, may_end
+            @task
+            def waits(_context: Context) -> None:
+                self.begun.release()
+                self.may_end.wait(30)
 
 
-def test_the_workflow_timeout_bounds_only_the_wait(
-    where: Where, slow: "tuple[Runtime, threading.Event]"
-) -> None:
-    runtime, may_end = slow
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+def test_the_workflow_timeout_bounds_only_the_wait(where: Where, slow: Slow) -> None:
     config = DefaultRunnerConfig(workflow_timeout_seconds=0.01)
-    with DefaultRunner(where.url, runtime=runtime, config=config) as runner:
+    with DefaultRunner(where.url, runtime=slow.runtime, config=config) as runner:
         with pytest.raises(WaitTimeoutError, match="it goes on"):
             runner.execute("slow")
         with pytest.raises(WaitTimeoutError, match="it goes on"):
             asyncio.run(runner.execute_async("slow"))
-        may_end.set()
+        for _ in range(2):
+            assert slow.begun.acquire(timeout=30)
+        slow.may_end.set()
         ends = [runner.handle(each.execution_id).wait(30) for each in runner.executions()]
     assert [end.status for end in ends] == ["Completed", "Completed"]
 
 
 def test_a_wait_that_was_too_short_can_be_repeated_on_an_event_loop(
-    slow: "tuple[Runtime, threading.Event]",
+    slow: Slow,
 ) -> None:
-    runtime, may_end = slow
-
     async def wait_twice(runner: DefaultRunner) -> str:
         handle = runner.submit("slow")
         with pytest.raises(WaitTimeoutError):
             await handle.wait_async(0.01)
-        may_end.set()
+        slow.may_end.set()
         return (await handle.wait_async(30)).status
 
-    with DefaultRunner(":memory:", runtime=runtime) as runner:
+    with DefaultRunner(":memory:", runtime=slow.runtime) as runner:
         assert asyncio.run(wait_twice(runner)) == "Completed"
 
 
 def test_a_runner_without_recovery_leaves_to_others_what_others_began(
-    where: Where, slow: "tuple[Runtime, threading.Event]"
+    where: Where, slow: Slow
 ) -> None:
-    runtime, may_end = slow
     hasty = DefaultRunnerConfig(shutdown_timeout_seconds=0)
-    with DefaultRunner(where.url, runtime=runtime, config=hasty) as first:
+    with DefaultRunner(where.url, runtime=slow.runtime, config=hasty) as first:
         left = first.submit("slow").id
-    may_end.set()
+    slow.may_end.set()
     config = DefaultRunnerConfig(enable_recovery=False)
-    with DefaultRunner(where.url, runtime=runtime, config=config) as second:
+    with DefaultRunner(where.url, runtime=slow.runtime, config=config) as second:
         assert second.execute("slow", timeout=30).status == "Completed"  # it looked around before
         assert second.execution(left).status == "Running"
     where.query("UPDATE workflow_executions SET epoch = 0 WHERE status = 'Running'")
-    with DefaultRunner(where.url, runtime=runtime, config=config) as third:  # nobody ever had it
+    with DefaultRunner(
+        where.url, runtime=slow.runtime, config=config
+    ) as third:  # nobody ever had it
         assert third.handle(left).wait(30).status == "Completed"

@@ -187,7 +187,8 @@ def test_the_runner_limits_tasks_that_name_no_limit() -> None:
     execution = world.submit(a_workflow(a_task("a")))
     world.pass_time(2)
     assert (execution.status, execution.error_type) == ("Failed", "TaskTimeout")
-    assert execution.error_message == "the attempt did not end within 2 s"
+    message = execution.error_message or ""
+    assert message.startswith("the attempt did not end within 2 s; it cannot be killed where it")
 
 
 def test_an_execution_that_takes_too_long_fails_and_cancels_what_is_left() -> None:

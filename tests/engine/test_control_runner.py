@@ -79,6 +79,7 @@ def test_a_thread_that_goes_on_is_given_up_and_its_result_discarded(
     handle.cancel()
     result = handle.wait(10)
     assert (result.status, result.final_context.to_dict()) == ("Cancelled", {})
+    assert "goes on: it keeps its slot" in (result.tasks["deaf"].reason or "")
     release.set()
 
 

@@ -418,7 +418,7 @@ def test_what_an_exception_says_is_stored_even_if_it_is_no_text(
 def test_a_number_that_the_database_has_no_room_for_is_refused(
     runner: DefaultRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloacina.runner.runner._MOST_URGENT", 2**80)  # else it gets no further
+    monkeypatch.setattr("cloacina.runner.submission._MOST_URGENT", 2**80)  # else it gets no further
     with pytest.raises(RejectedWriteError):
         runner.submit("echo", {"n": 1}, priority=2**70)
     assert runner.execute("echo", {"n": 1}).status == "Completed"

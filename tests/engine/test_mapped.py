@@ -215,6 +215,15 @@ def test_an_element_that_takes_too_long_is_retried_alone() -> None:
     assert execution.status == "Completed"
 
 
+def test_an_executor_that_reports_something_else_than_a_result_fails_the_element() -> None:
+    world = World()
+    execution = world.submit(mapped_and_after(), xs=[0])
+    world.end("m[0]", assigned(other=1))
+    assert "no result of an element, which is 'm' alone, but 'other'" in str(
+        execution.error_message
+    )
+
+
 def test_two_mapped_tasks_have_elements_of_their_own() -> None:
     world = World()
     execution = world.submit(a_workflow(a_mapped("m"), a_mapped("n"), a_mapped("o", "m")), xs=[7])

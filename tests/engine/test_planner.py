@@ -326,3 +326,11 @@ def test_a_graph_can_gain_tasks_while_it_runs() -> None:
     world.end("b")
     assert execution.status == "Running"
     assert [task.waiting_for for task in execution.tasks] == [0, 0, 0, 1]
+
+
+def test_no_retry_waits_for_a_moment_that_the_calendar_does_not_have() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", replace(a_failure(), is_retry_wanted=True, retry_after_ms=2**53))
+    due_at_us = execution.tasks[0].due_at_us or 0
+    assert due_at_us - world.now.utc_us == decide.LONGEST_DELAY_MS * 1000

@@ -15,7 +15,7 @@ from cloacina_sdk.errors import (
 )
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Element, Mapped
-from cloacina_sdk.perform import perform_element, perform_element_async
+from cloacina_sdk.perform import perform, perform_async
 from cloacina_sdk.spec import TaskSpec
 
 ELEMENT = Element(index=3, text='{"a":1}', result_key="out")
@@ -104,9 +104,9 @@ def test_what_the_body_returns_is_the_result_of_the_element() -> None:
     async def later(context: Context, item: JsonValue) -> JsonValue:
         return body(context, item)
 
-    changes = perform_element(body, {"x": "2"}, ELEMENT)
+    changes = perform(body, {"x": "2"}, ELEMENT)
     assert (changes.assigned, changes.removed) == ({"out": '[{"a":1},2]'}, frozenset())
-    assert asyncio.run(perform_element_async(later, {"x": "2"}, ELEMENT)) == changes
+    assert asyncio.run(perform_async(later, {"x": "2"}, ELEMENT)) == changes
 
 
 def test_a_body_that_changes_the_context_is_refused_and_told_which_keys() -> None:
@@ -115,7 +115,7 @@ def test_a_body_that_changes_the_context_is_refused_and_told_which_keys() -> Non
         del context["x"]
 
     with pytest.raises(MappedContextChangedError, match=r"\('x', 'y'\)") as caught:
-        perform_element(body, {"x": "2"}, ELEMENT)
+        perform(body, {"x": "2"}, ELEMENT)
     assert caught.value.keys == ("x", "y")
 
 
@@ -126,4 +126,4 @@ def test_a_body_that_returns_a_coroutine_is_refused() -> None:
         return later()
 
     with pytest.raises(InvalidContextValueError, match="coroutine"):
-        perform_element(body, {}, ELEMENT)
+        perform(body, {}, ELEMENT)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from cloacina.executors.contract import Result
 from cloacina.planner.effects import StartAttempt
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.mapped import Element
@@ -24,7 +23,7 @@ class Body:
     texts: Mapping[str, str]
     element: Element | None
     duration_us: int
-    result: Result
+    result: Changes | TaskFailure
     is_deadly: bool
     obedience: float
     """Below 0.4 it never yields, from 0.7 on when it is asked, in between when it is killed."""
@@ -62,7 +61,9 @@ def _duration_us(dice: Random) -> int:
     return dice.randrange(longest)
 
 
-def _result(task: TaskSpec, start: StartAttempt, nature: Nature, dice: Random) -> Result:
+def _result(
+    task: TaskSpec, start: StartAttempt, nature: Nature, dice: Random
+) -> Changes | TaskFailure:
     fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
     if dice.random() < fails:
         is_transient = dice.random() < 0.5

@@ -5,7 +5,7 @@ rows alone, and by what the bodies that really ran reported.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloacina.model.topology import Topology
@@ -78,6 +78,14 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
         if task.elements is not None:
             _check_elements(change, task)
     _check_final(change, fresh)
+
+
+def check_key(new: Snapshot, others: Iterable[Snapshot]) -> None:
+    """An idempotency key belongs to at most one execution of a workflow."""
+    row = new.execution
+    taken = {(each.execution.workflow, each.execution.idempotency_key) for each in others}
+    is_free = row.idempotency_key is None or (row.workflow, row.idempotency_key) not in taken
+    require(is_free, f"{row.id} has the key of another execution")
 
 
 def _check_claim(change: Change) -> None:

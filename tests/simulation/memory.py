@@ -123,6 +123,7 @@ def _identity(row: ExecutionRow) -> Identity:
         workflow=row.workflow,
         workflow_version=row.workflow_version,
         priority=row.priority,
+        idempotency_key=row.idempotency_key,
     )
 
 

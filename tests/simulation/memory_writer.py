@@ -5,7 +5,7 @@ from typing import cast
 
 from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.writer import MissedError, RefusedError
+from cloacina.store.writer import DuplicateError, MissedError, RefusedError
 from simulation.memory_tables import Draft, Tables, insert
 from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, TaskRow
 
@@ -44,7 +44,13 @@ class SimulatedLink:
                 raise ValueError("UNIQUE constraint failed")
             if new.graph_digest not in graphs:
                 raise ValueError("FOREIGN KEY constraint failed")
+            if new.idempotency_key is not None and _scope(new) in self._taken(drafts):
+                raise DuplicateError(ValueError("UNIQUE constraint failed"))
             insert(drafts, new.id, Draft(ExecutionRow._make(new)))
+
+    def _taken(self, drafts: Mapping[str, Draft]) -> set[tuple[str | None, ...]]:
+        stored = {_scope(snapshot.execution) for snapshot in self._tables.executions.values()}
+        return stored | {_scope(draft.execution) for draft in drafts.values()}
 
     def _change_tasks(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[rows.NewTask]", batch.rows["tasks"]):
@@ -93,6 +99,10 @@ class SimulatedLink:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):
             events = self._tables.draft(drafts, new.execution_id).events
             insert(events, new.seq, EventRow._make(new))
+
+
+def _scope(row: ExecutionRow | rows.NewExecution) -> tuple[str | None, ...]:
+    return row.tenant, row.package, row.workflow, row.idempotency_key
 
 
 def is_fenced_in(row: ExecutionRow, owner: str, epoch: int) -> bool:

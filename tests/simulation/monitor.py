@@ -74,6 +74,8 @@ class Monitor:
                 before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
             )
             invariants.check(change, self.bodies, self._tokens)
+            if before is None:
+                invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
             if after.execution.status in FINAL:
@@ -126,12 +128,12 @@ class Monitor:
         """A slot is held by the bodies that run, and by those whose end is on its way."""
         slots = runner.planner._schedule._slots
         require(slots.free >= 0, "more attempts than slots")
-        require(slots.free + len(slots._held) == runner.slots, "slots were lost or won")
+        require(slots.free + len(slots.held) == runner.slots, "slots were lost or won")
         own = {token: body for token, body in self.bodies.items() if body.runner_id == runner.id}
         running = {token for token, body in own.items() if not body.is_reported}
-        require(running <= slots._held, "a slot came back before its body ended")
+        require(running <= slots.held, "a slot came back before its body ended")
         if not runner.has_mail:
-            require(slots._held <= running, f"slots are held by nothing: {slots._held - running}")
+            require(slots.held <= running, f"slots are held by nothing: {slots.held - running}")
 
     def _check_not_late(self, runner: Watched, waiting: Waiting) -> None:
         if not runner.planner._schedule.free_slots:

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cloacina.errors import EngineError
+from cloacina.errors import DuplicateExecutionError, EngineError
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, Submitted
@@ -47,6 +47,7 @@ class People:
             workflow=name,
             workflow_version="v",
             priority=order.priority,
+            idempotency_key=order.key,
         )
         texts = {} if order.go is None else {"go": str(order.go)}
         texts |= {} if order.items is None else {"list": order.items}
@@ -95,6 +96,10 @@ class People:
                 world.failure = ViolationError(f"{execution_id} was accepted before it was durable")
             self._acknowledged.append(execution_id)
             world.after(world.dice.randrange(10 * SECOND), partial(self._wait, execution_id))
+        elif isinstance(accepted.exception(), DuplicateExecutionError):
+            keys = {each.execution.idempotency_key for each in world.monitor.snapshots.values()}
+            if "urgent" not in keys:
+                world.failure = ViolationError(f"{execution_id} was a duplicate of nothing")
 
     def _wait(self, execution_id: str) -> None:
         runners = self._world.open_runners()

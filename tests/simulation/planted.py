@@ -113,6 +113,10 @@ def _freed_slots_idle(patch: Patch) -> None:
     patch.setattr(Planner, "withdraw", withdraw)
 
 
+def _keys_not_unique(patch: Patch) -> None:
+    patch.setattr(SimulatedLink, "_taken", lambda *_: set())
+
+
 def _looks_once(patch: Patch) -> None:
     patch.setattr(Lookout, "look_later", lambda *_: None)
 
@@ -288,6 +292,7 @@ PLANTED = {
         _effects_by_name, "before that was durable|started after it had ended"
     ),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
         _completed_runs_again, "after its end|before its dep"

@@ -27,6 +27,7 @@ from cloacina_sdk.rules import (
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 
 SECOND = 1_000_000
+MOST_URGENT = 5
 FAULTS_END_US = 60 * SECOND
 """From then on nothing goes wrong any more, and everything submitted must end."""
 
@@ -81,6 +82,11 @@ class Order:
     is_refused: bool
     """The database refuses its rows (too large, say)."""
 
+    @property
+    def key(self) -> str | None:
+        """The idempotency key, which urgent orders of one workflow share."""
+        return "urgent" if self.priority == MOST_URGENT else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -130,7 +136,7 @@ def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
         Order(
             at_us=dice.choice((0, burst_us, burst_us, dice.randrange(30 * SECOND))),
             workflow=dice.randrange(workflows),
-            priority=dice.choice((0, 0, 0, 5, -1)),
+            priority=dice.choice((0, 0, 0, MOST_URGENT, -1)),
             go=dice.choice((None, 0, 1)),
             items=dice.choice(("[]", "[1]", "[1,2,3]", "[1,2,3]", '["a",{},null,1,2]', "7", None)),
             is_refused=dice.random() < refused,

@@ -27,6 +27,7 @@ class ExecutionRow(NamedTuple):
     started_at: str | None
     finished_at: str | None
     event_count: int
+    idempotency_key: str | None
 
 
 class TaskRow(NamedTuple):

@@ -28,6 +28,7 @@ PHENOMENA = (
     "has its clock set",
     "learns every workflow",
     "refuses: RejectedWriteError",
+    "refuses: DuplicateExecutionError",
     "is told to stop",
     "has left",
     "strikes out",

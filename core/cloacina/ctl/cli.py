@@ -17,6 +17,9 @@ from cloacina.ctl.lazy_group import CommandReference, LazyGroup
 from cloacina.ctl.settings import Settings
 
 _BUILT_IN = {
+    "config": CommandReference(
+        "cloacina.ctl.config:config", "Show the settings and where each is from."
+    ),
     "demo": CommandReference(
         "cloacina.ctl.demo.command:demo", "Build, sign, run, kill and resume two sample packages."
     ),
@@ -90,9 +93,36 @@ class CommandLine(LazyGroup):
     help="Where keys, trust, packages and the database are kept.  "
     "[default: $CLOACINA_HOME or ~/.cloacina]",
 )
+@click.option(
+    "--config",
+    "config_option",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CLOACINA_CONFIG",
+    show_envvar=True,
+    help="A TOML file of settings.  [default: config.toml in --home, if there is one]",
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A setting of runners; 'config show' lists them. Can be given several times.",
+)
 @click.option("--debug", "is_debugging", is_flag=True, help="Show tracebacks and debug logs.")
 @click.version_option(package_name="cloacina", prog_name="cloacina-ctl")
 @click.pass_context
-def cli(ctx: click.Context, home_option: Path | None, *, is_debugging: bool) -> None:
+def cli(
+    ctx: click.Context,
+    home_option: Path | None,
+    config_option: Path | None,
+    assignments: tuple[str, ...],
+    *,
+    is_debugging: bool,
+) -> None:
     """Build, sign, check and run packages of durable workflows."""
-    ctx.obj = Settings(home_option=home_option, is_debugging=is_debugging)
+    ctx.obj = Settings(
+        home_option=home_option,
+        is_debugging=is_debugging,
+        config_option=config_option,
+        assignments=assignments,
+    )

@@ -15,9 +15,14 @@ from cloacina.ctl.exit_codes import FORMAT, UNTRUSTED, USAGE
 from cloacina.errors import (
     AmbiguousExecutionIdError,
     AmbiguousWorkflowError,
+    ConfigFileError,
     DatabaseMissingError,
     ExecutionNotFoundError,
+    InvalidConfigError,
+    InvalidSchemaError,
     InvalidUrlError,
+    MissingDriverError,
+    UnknownSettingError,
     UnknownWorkflowError,
 )
 from cloacina.packages.refusal import PackageMismatchError, PackageRefusedError
@@ -43,6 +48,11 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (AmbiguousExecutionIdError, USAGE),
     (DatabaseMissingError, USAGE),
     (InvalidUrlError, USAGE),
+    (InvalidSchemaError, USAGE),
+    (InvalidConfigError, USAGE),
+    (UnknownSettingError, USAGE),
+    (ConfigFileError, USAGE),
+    (MissingDriverError, USAGE),
     (InvalidJsonError, USAGE),
     (InvalidContextValueError, USAGE),
     (KeyFileError, USAGE),

@@ -6,6 +6,7 @@ from typing import IO
 import click
 
 from cloacina.ctl.context_input import read_context
+from cloacina.ctl.database import database_option, schema_of
 from cloacina.ctl.logs import show_logs
 from cloacina.ctl.output import write_json
 from cloacina.ctl.report import result_document, result_lines
@@ -13,6 +14,10 @@ from cloacina.ctl.session import Order, carry_out
 from cloacina.ctl.settings import Settings, pass_settings
 from cloacina.ctl.target import Target
 from cloacina.runner.result import WorkflowResult
+from cloacina.runner.sources import DEFAULT, Configuration
+
+_PATIENCE_S = 5.0
+"""How long attempts that run may take to end when the command ends."""
 
 
 @click.command()
@@ -27,7 +32,7 @@ from cloacina.runner.result import WorkflowResult
     help="Finish the unfinished runs of this very package instead of starting another one.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Write JSON; a list for several runs.")
-@click.option("--database", metavar="URL", help="Where runs are kept.  [default: in --home]")
+@database_option
 @pass_settings
 @click.pass_context
 def run(
@@ -52,19 +57,30 @@ def run(
         raise click.UsageError("--resume goes on with runs that have their context; leave it out")
     show_logs(is_debugging=settings.is_debugging, with_tasks=follow)
     context = read_context(context_text)
+    found = settings.configuration(database, schema_of())
     goal = Target.parse(target, settings)
     order = Order(
         target=goal,
         home=settings.home_made(),
-        database=database or settings.home.database,
+        location=found.location,
+        config=found.config.copy(**_quick_end(found)),
         context=None if resume else context,
-        resume_command=settings.command_line(
-            "run", target, "--resume", *(() if database is None else ("--database", database))
-        ),
+        resume_command=settings.command_line("run", target, "--resume", *_same_place(database)),
     )
     results = carry_out(order, _stream(follow=follow, is_json=is_json))
     _show(results, goal, is_json=is_json)
     ctx.exit(0 if all(result.status == "Completed" for result in results) else 1)
+
+
+def _quick_end(found: Configuration) -> dict[str, float]:
+    """How long attempts that run may take to end, when the command ends and nobody says."""
+    is_said = found.sources["shutdown_timeout_seconds"] != DEFAULT
+    return {} if is_said else {"shutdown_timeout_seconds": _PATIENCE_S}
+
+
+def _same_place(database: str | None) -> list[str]:
+    given = {"--database": database, "--schema": schema_of()}
+    return [word for name, text in given.items() if text is not None for word in (name, text)]
 
 
 def _stream(*, follow: bool, is_json: bool) -> IO[str] | None:

@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -25,13 +24,11 @@ from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
 from cloacina.runner.runner import DefaultRunner
 from cloacina.runtime import Runtime
-from cloacina.store.url import SqliteLocation
+from cloacina.store.url import Location
 from cloacina.store.viewer import Viewer
 from cloacina_sdk.context import Context
 
 _COMPLETED = "Completed"
-_PATIENCE_S = 5.0
-"""How long attempts that run may take to end when the command ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,8 @@ class Order:
 
     target: Target
     home: Home
-    database: str | Path
+    location: Location
+    config: DefaultRunnerConfig
     context: Context | None
     resume_command: str
 
@@ -85,12 +83,11 @@ def carry_out(order: Order, stream: IO[str] | None) -> list[WorkflowResult]:
 
 
 def _runner(order: Order) -> DefaultRunner:
-    config = DefaultRunnerConfig(shutdown_timeout_seconds=_PATIENCE_S)
     packages = PackageConfig(
         home=order.home.path,
         trust=order.target.trust,
     )
-    return DefaultRunner(order.database, config=config, runtime=Runtime(), packages=packages)
+    return DefaultRunner(order.location, config=order.config, runtime=Runtime(), packages=packages)
 
 
 def _watched(
@@ -119,7 +116,7 @@ def _nothing_to_resume(order: Order) -> Failure:
 
 def _unfinished(order: Order) -> list[StoredExecution]:
     try:
-        with Viewer(SqliteLocation.parse(order.database)) as viewer:
+        with Viewer(order.location) as viewer:
             return viewer.unfinished(order.target.digest)
     except DatabaseMissingError:  # it is in memory
         return []
@@ -173,7 +170,7 @@ def _taken_over(order: Order, earlier: Sequence[StoredExecution]) -> list[Stored
     """
     if not earlier:
         return []
-    with Viewer(SqliteLocation.parse(order.database)) as viewer:
+    with Viewer(order.location) as viewer:
         found = [
             stored
             for stored in earlier

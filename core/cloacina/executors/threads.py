@@ -1,31 +1,41 @@
 """Run sync tasks of embedded workflows on threads of the engine's own."""
 
-import contextvars
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
-from cloacina.executors.contract import Attempt, Report
-from cloacina_sdk.changes import Changes
+from cloacina.executors.embedded import Body, FindBody
+from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import failure_of
-from cloacina_sdk.perform import perform, perform_element
+from cloacina_sdk.perform import perform
 
 
 class ThreadExecutor:
     """Threads, made when all others are busy, up to a limit; they take attempts in turn."""
 
-    def __init__(self, max_threads: int) -> None:
+    can_kill = False
+
+    def __init__(self, max_threads: int, find_body: FindBody) -> None:
         """Run at most ``max_threads`` bodies at once; further attempts wait in order."""
+        self.capacity: int | None = max_threads
         self._max_threads = max_threads
-        self._attempts: queue.SimpleQueue[tuple[Attempt, Report] | None] = queue.SimpleQueue()
+        self._find_body = find_body
+        self._work: queue.SimpleQueue[tuple[TaskReadyEvent, Body, Report] | None]
+        self._work = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._waiting = 0
         self._lock = threading.Lock()
+        self._tally = Tally()
 
-    def start(self, attempt: Attempt, report: Report) -> None:
-        """Begin ``attempt`` on a thread."""
+    def start(self, event: TaskReadyEvent, report: Report) -> None:
+        """Begin an attempt on a thread.
+
+        Raises:
+            LookupError: if its body is not registered here.
+        """
+        body = self._find_body(event)
+        self._tally.begin(event.token)
         with self._lock:
             if self._waiting:
                 self._waiting -= 1
@@ -34,41 +44,38 @@ class ThreadExecutor:
                 thread = threading.Thread(target=self._run, name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
-        self._attempts.put((attempt, report))
+        self._work.put((event, body, report))
 
-    def stop(self, token: str, *, is_kill: bool) -> None:
+    def cancel(self, token: str, *, is_kill: bool) -> None:
         """Do nothing: a thread ends when its body does."""
+
+    def metrics(self) -> ExecutorMetrics:
+        """Return what it did so far."""
+        return self._tally.metrics(self.capacity)
 
     def close(self, timeout_s: float) -> None:
         """Let bodies that run end, for at most ``timeout_s`` in all."""
         for _ in self._threads:
-            self._attempts.put(None)
+            self._work.put(None)
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             if thread is not threading.current_thread():  # a body may close its own runner
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        while (work := self._attempts.get()) is not None:
-            attempt, report = work
-            run_attempt(attempt, report)
+        while (work := self._work.get()) is not None:
+            event, body, report = work
+            result = run_body(event, body)
             with self._lock:
                 self._waiting += 1
+            self._tally.end(result)
+            report.finished(result)
 
 
-def run_attempt(attempt: Attempt, report: Report) -> None:
+def run_body(event: TaskReadyEvent, body: Body) -> ExecutionResult:
     """Run the body of an embedded sync task in a copy of its submitter's context variables."""
-    assert attempt.function is not None  # noqa: S101 - routed here because it is embedded
-    variables = attempt.variables.copy() if attempt.variables else contextvars.Context()
     try:
-        changes = variables.run(_perform, attempt.function, attempt)
+        changes = body.own_variables().run(perform, body.function, event.texts, event.element)
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
-        report(failure_of(error))
-    else:
-        report(changes)
-
-
-def _perform(function: Callable[..., Any], attempt: Attempt) -> Changes:
-    if attempt.element is None:
-        return perform(function, attempt.texts)
-    return perform_element(function, attempt.texts, attempt.element)
+        return ExecutionResult.failed(event.token, failure_of(error))
+    return ExecutionResult.succeeded(event.token, changes)

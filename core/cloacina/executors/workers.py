@@ -11,16 +11,19 @@ import time
 from collections.abc import Callable
 
 from cloacina.errors import PackageNotLoadedError
-from cloacina.executors.contract import Attempt, Report, Result
+from cloacina.executors.embedded import NOT_BEGUN_TYPE
 from cloacina_native.log_lines import LogLine
 from cloacina_native.worker_process import RunRequest, WorkerProcess
+from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import TaskFailure, failure_of
 
 StartWorker = Callable[[], WorkerProcess]
 """Starts a process that has loaded the package, or raises."""
 
 _NOT_BEGUN = TaskFailure(
-    error_type="Cancelled",
+    error_type=NOT_BEGUN_TYPE,
     message="it was stopped before its worker was free",
     traceback="",
     is_transient=False,
@@ -31,14 +34,18 @@ _TASK_LOG = logging.getLogger("cloacina.task")
 class WorkerExecutor:
     """Worker processes by package digest."""
 
+    capacity: int | None = None
+    can_kill = True
+
     def __init__(self) -> None:
         self._pools: dict[str, _Pool] = {}
+        self._tally = Tally()
 
     def serve(
         self, digest: str, start_worker: StartWorker, *, max_workers: int, warm: WorkerProcess
     ) -> None:
         """Run attempts of package ``digest`` from now on, on ``warm`` first."""
-        self._pools[digest] = _Pool(digest, start_worker, max_workers, warm)
+        self._pools[digest] = _Pool(start_worker, max_workers, warm, self._tally)
 
     def dismiss(self, digest: str, timeout_s: float) -> None:
         """End the workers of a package; attempts that run have ``timeout_s`` to end."""
@@ -46,22 +53,28 @@ class WorkerExecutor:
         if pool is not None:
             pool.close(timeout_s)
 
-    def start(self, attempt: Attempt, report: Report) -> None:
-        """Begin ``attempt`` on a worker of its package.
+    def start(self, event: TaskReadyEvent, report: Report) -> None:
+        """Begin an attempt on a worker of its package.
 
         Raises:
             PackageNotLoadedError: if its digest is not served here.
         """
-        pool = self._pools.get(attempt.package_digest or "")
+        pool = self._pools.get(event.package_digest or "")
         if pool is None:
-            raise PackageNotLoadedError(attempt.package_digest)
-        pool.put(attempt, report)
+            raise PackageNotLoadedError(event.package_digest)
+        pool.put(event, report)
 
-    def stop(self, token: str, *, is_kill: bool) -> None:
-        """Kill the worker that runs the attempt; one that is only asked may go on until then."""
-        if is_kill:
-            for pool in list(self._pools.values()):
-                pool.kill(token)
+    def cancel(self, token: str, *, is_kill: bool) -> None:
+        """Kill the worker that runs the attempt; one that is only asked may go on until then.
+
+        What has not begun yet never does, and is reported at once.
+        """
+        for pool in list(self._pools.values()):
+            pool.cancel(token, is_kill=is_kill)
+
+    def metrics(self) -> ExecutorMetrics:
+        """Return what it did so far."""
+        return self._tally.metrics(self.capacity)
 
     def close(self, timeout_s: float) -> None:
         """End every worker."""
@@ -74,23 +87,23 @@ class _Pool:
     """The workers of one digest, each driven by a thread that starts it again when it is gone."""
 
     def __init__(
-        self, digest: str, start_worker: StartWorker, max_workers: int, warm: WorkerProcess
+        self, start_worker: StartWorker, max_workers: int, warm: WorkerProcess, tally: Tally
     ) -> None:
-        self._digest = digest
         self._start_worker = start_worker
         self._max_workers = max_workers
+        self._tally = tally
         self._spare: list[WorkerProcess] = [warm]
-        self._work: queue.SimpleQueue[tuple[Attempt, Report] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[TaskReadyEvent, Report] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._waiting = 0
         self._in_use: set[WorkerProcess] = set()
         self._running: dict[str, WorkerProcess] = {}
-        self._queued: set[str] = set()
-        self._killed: set[str] = set()
+        self._queued: dict[str, Report] = {}
         self._is_closing = False
 
-    def put(self, attempt: Attempt, report: Report) -> None:
+    def put(self, event: TaskReadyEvent, report: Report) -> None:
+        self._tally.begin(event.token)
         with self._lock:
             if self._waiting:
                 self._waiting -= 1
@@ -99,15 +112,16 @@ class _Pool:
                 thread = threading.Thread(target=self._drive, name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
-            self._queued.add(attempt.token)
-        self._work.put((attempt, report))
+            self._queued[event.token] = report
+        self._work.put((event, report))
 
-    def kill(self, token: str) -> None:
+    def cancel(self, token: str, *, is_kill: bool) -> None:
         with self._lock:
             worker = self._running.get(token)
-            if worker is None and token in self._queued:
-                self._killed.add(token)  # it is still in the queue: it must not begin
-        if worker is not None:
+            report = self._queued.pop(token, None)
+        if report is not None:
+            self._tell(ExecutionResult.failed(token, _NOT_BEGUN), report)
+        elif worker is not None and is_kill:
             worker.interrupt()
 
     def close(self, timeout_s: float) -> None:
@@ -130,21 +144,25 @@ class _Pool:
     def _drive(self) -> None:
         worker: WorkerProcess | None = None
         while (work := self._work.get()) is not None:
-            attempt, report = work
+            event, report = work
             try:
                 worker = worker if self._is_closing else self._usable(worker)
-                result = _NOT_BEGUN if worker is None else self._attempt(worker, attempt)
+                outcome = _NOT_BEGUN if worker is None else self._attempt(worker, event)
             except Exception as error:  # noqa: BLE001 - whatever a package does ends its own attempt only
-                result = failure_of(error)
+                outcome = failure_of(error)
             with self._lock:
                 self._waiting += 1
-                self._queued.discard(attempt.token)
-                self._running.pop(attempt.token, None)
-            report(result)
+                self._queued.pop(event.token, None)
+                self._running.pop(event.token, None)
+            self._tell(ExecutionResult.of(event.token, outcome), report)
         if worker is not None:
             with self._lock:
                 self._in_use.discard(worker)
             worker.close(1.0)
+
+    def _tell(self, result: ExecutionResult, report: Report) -> None:
+        if self._tally.end(result):  # else it was cancelled in the queue, and told then
+            report.finished(result)
 
     def _usable(self, worker: WorkerProcess | None) -> WorkerProcess:
         """Return ``worker`` if it lives; otherwise a spare or a new one in its place."""
@@ -161,37 +179,36 @@ class _Pool:
             self._in_use.add(usable)
         return usable
 
-    def _attempt(self, worker: WorkerProcess, attempt: Attempt) -> Result:
+    def _attempt(self, worker: WorkerProcess, event: TaskReadyEvent) -> Changes | TaskFailure:
         with self._lock:
-            self._queued.discard(attempt.token)
-            if self._is_closing or attempt.token in self._killed:
-                self._killed.discard(attempt.token)
+            is_wanted = self._queued.pop(event.token, None) is not None
+            if self._is_closing or not is_wanted:
                 return _NOT_BEGUN
-            self._running[attempt.token] = worker
-        return self._run(worker, attempt)
+            self._running[event.token] = worker
+        return self._run(worker, event)
 
     @staticmethod
-    def _run(worker: WorkerProcess, attempt: Attempt) -> Result:
-        namespace = attempt.namespace
+    def _run(worker: WorkerProcess, event: TaskReadyEvent) -> Changes | TaskFailure:
+        namespace = event.namespace
         fields = {
-            "execution_id": attempt.execution_id,
+            "execution_id": event.execution_id,
             "tenant": namespace.tenant_id,
             "package": namespace.package_name,
             "workflow": namespace.workflow_id,
             "task": namespace.task_id,
-            "attempt": attempt.number,
+            "attempt": event.attempt,
         }
 
         def on_log(line: LogLine) -> None:
             _TASK_LOG.log(line.level, "%s", line.text, extra={**fields, "source": line.source})
 
         request = RunRequest(
-            token=attempt.token,
+            token=event.token,
             workflow=namespace.workflow_id,
             task=namespace.task_id,
-            attempt=attempt.number,
-            execution_id=attempt.execution_id,
-            texts=attempt.texts,
-            element=attempt.element,
+            attempt=event.attempt,
+            execution_id=event.execution_id,
+            texts=event.texts,
+            element=event.element,
         )
         return worker.run(request, on_log)

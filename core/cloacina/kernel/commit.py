@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cloacina.errors import (
+    DuplicateExecutionError,
     EngineError,
     EvictedError,
     OwnershipLostError,
@@ -86,7 +87,8 @@ class Committer:
         gone |= {execution.id: RunnerClosedError() for execution in written.postponed}
         refused = (execution for execution, _ in written.rejected)
         for execution in (*written.lost, *refused, *written.postponed):
-            _LOG.error("%s", gone[execution.id])
+            if not isinstance(gone[execution.id], DuplicateExecutionError):  # else it was foreseen
+                _LOG.error("%s", gone[execution.id])
             self._planner.forget(execution.id)
         return gone
 

@@ -1,92 +1,133 @@
-"""Hand attempts to the executor that runs their kind, and their ends back to the kernel."""
+"""Hand attempts to the executors that run them, and their ends back to the kernel.
 
-import contextvars
+Only the first end that is told under the token of an attempt that runs here is passed on.
+"""
+
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from cloacina.executors.contract import Attempt, Executor, Result
+from cloacina.errors import WrongExecutorError
+from cloacina.kernel.bodies import Bodies, import_path
+from cloacina.kernel.routes import Routes
 from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded
-from cloacina.runtime import Runtime
+from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.spec import TaskSpec
 
-THREAD, LOOP, WORKER = "thread", "loop", "worker"
 _LOG = logging.getLogger("cloacina")
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    execution_id: str
+    task_number: int
+    executor: TaskExecutor | None
+    """``None`` where none could be found."""
+
+
 class Dispatcher:
-    """Knows which executor runs what. Called by the kernel's thread only."""
+    """Knows what runs where. Called by the kernel's thread, but for ``finished``."""
 
     def __init__(
         self,
-        runtime: Runtime,
-        executors: Mapping[str, Executor],
+        bodies: Bodies,
+        routes: Routes,
         send: Callable[[AttemptEnded], None],
+        *,
+        timeout_ms: int | None = None,
     ) -> None:
-        """Send the end of every attempt to ``send``, from whatever thread it is reported on."""
-        self._runtime = runtime
-        self._executors = executors
+        """Send the end of every attempt to ``send``, from whatever thread it is reported on.
+
+        Args:
+            bodies: of embedded tasks.
+            routes: the executors.
+            send: takes the ends.
+            timeout_ms: what executors are told of tasks that name no limit of their own.
+        """
+        self._bodies = bodies
+        self._routes = routes
         self._send = send
-        self._running_on: dict[str, Executor] = {}
-        self.variables: dict[str, contextvars.Context] = {}
-        """Execution id -> the context variables of its submitter, while it is in flight here."""
+        self._timeout_ms = timeout_ms
+        self._running: dict[str, _Running] = {}
+        self.variables = bodies.variables
 
     def start(self, effect: StartAttempt) -> None:
         """Begin an attempt whose record is committed."""
-        execution, number, token = effect.execution, effect.task_number, effect.token
-
-        def report(result: Result) -> None:
-            self._running_on.pop(token, None)
-            self._send(
-                AttemptEnded(
-                    execution_id=execution.id, task_number=number, token=token, result=result
-                )
-            )
-
-        attempt = self._describe(effect)
+        execution_id, number, token = effect.execution.id, effect.task_number, effect.token
+        self._running[token] = _Running(execution_id, number, None)
         try:
-            executor = self._executors[self._route(effect, attempt)]
-            self._running_on[token] = executor
-            executor.start(attempt, report)
-        except Exception as error:  # noqa: BLE001 - an executor may be a plugin's; its fault is this attempt's
-            _LOG.exception("the executor could not start %s", attempt.namespace)
-            report(failure_of(error))
+            executor = self._routes.executor_of(effect.execution.identity, _task_of(effect))
+            self._running[token] = _Running(execution_id, number, executor)
+            executor.start(self._describe(effect), self)
+        except WrongExecutorError as error:
+            failure = replace(failure_of(error), is_fatal=True)
+            self.finished(ExecutionResult.failed(token, failure))
+        except Exception as error:  # noqa: BLE001 - its fault is this attempt's
+            _LOG.exception("the executor could not start %s", _task_of(effect).id)
+            self.finished(ExecutionResult.failed(token, failure_of(error)))
+
+    def finished(self, result: ExecutionResult) -> None:
+        """Take the end of an attempt (see ``Report``). Safe to call from any thread."""
+        running = self._running.pop(result.token, None)
+        if running is None:
+            _LOG.warning("an executor reported an attempt that does not run here; it is ignored")
+            return
+        self._send(
+            AttemptEnded(
+                execution_id=running.execution_id,
+                task_number=running.task_number,
+                token=result.token,
+                result=result.outcome,
+            )
+        )
 
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""
-        executor = self._running_on.get(effect.token)
-        if executor is not None:
-            executor.stop(effect.token, is_kill=effect.is_kill)
+        running = self._running.get(effect.token)
+        if running is None or running.executor is None:
+            return
+        try:
+            running.executor.cancel(effect.token, is_kill=effect.is_kill)
+        except Exception:  # noqa: BLE001 - a loop that its owner closed, for one
+            _LOG.exception("an attempt of execution %s could not be cancelled", effect.execution.id)
+
+    def metrics(self) -> dict[str, ExecutorMetrics]:
+        """Return what each executor did so far, by name. Safe to call from any thread."""
+        return {name: each.metrics() for name, each in self._routes.executors.items()}
 
     def close(self, timeout_s: float) -> None:
-        """Stop every executor."""
-        for executor in self._executors.values():
-            executor.close(timeout_s)
+        """Stop every executor, all of them together within about ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        for name, executor in self._routes.executors.items():
+            try:
+                executor.close(max(0.0, deadline - time.monotonic()))
+            except Exception:  # noqa: BLE001 - the others have to be closed all the same
+                _LOG.exception("executor %r could not be closed", name)
 
-    def _describe(self, effect: StartAttempt) -> Attempt:
-        identity = effect.execution.identity
-        task = effect.execution.spec(effect.task_number)
-        return Attempt(
+    def _describe(self, effect: StartAttempt) -> TaskReadyEvent:
+        identity, task = effect.execution.identity, _task_of(effect)
+        is_embedded = identity.package_digest is None
+        function = self._bodies.function(identity, task.id) if is_embedded else None
+        return TaskReadyEvent(
             execution_id=identity.execution_id,
             namespace=TaskNamespace(identity.tenant, identity.package, identity.workflow, task.id),
-            number=effect.attempt,
+            attempt=effect.attempt,
             token=effect.token,
             texts=effect.texts,
+            workflow_version=identity.workflow_version,
             package_digest=identity.package_digest,
-            function=self._function(effect, task.id),
-            variables=self.variables.get(identity.execution_id),
+            import_path=import_path(function),
+            is_async=task.is_async,
+            timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
+            priority=identity.priority,
             element=effect.element,
         )
 
-    def _function(self, effect: StartAttempt, task_id: str) -> Callable[..., object] | None:
-        served = self._runtime.serving(effect.execution.identity)
-        return None if served is None else served.functions.get(task_id)
 
-    def _route(self, effect: StartAttempt, attempt: Attempt) -> str:
-        if attempt.package_digest is not None:
-            return WORKER
-        if attempt.function is None:
-            raise LookupError(f"the body of {attempt.namespace} is no longer registered here")
-        is_async = effect.execution.spec(effect.task_number).is_async
-        return LOOP if is_async else THREAD
+def _task_of(effect: StartAttempt) -> TaskSpec:
+    return effect.execution.spec(effect.task_number)

@@ -2,6 +2,7 @@
 
 trust.json       signed; counts only if the root key beside it signed it
 root.pub.pem     the pinned root
+config.toml      settings of the runners of the command line
 keys/            private keys made here
 store/           unpacked packages, by digest
 """
@@ -36,6 +37,11 @@ class Home:
     def root_file(self) -> Path:
         """The public half of the pinned root key."""
         return self.path / "root.pub.pem"
+
+    @property
+    def config_file(self) -> Path:
+        """The settings of runners that the command line starts; it need not exist."""
+        return self.path / "config.toml"
 
     @property
     def keys(self) -> Path:

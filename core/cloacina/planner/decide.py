@@ -23,6 +23,9 @@ from cloacina.planner.expansion import Expansion
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
+LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
+"""What a retry waits at most, so that its moment is one that the calendar has."""
+
 
 def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[TaskState]:
     """Add the tasks that ``topology`` has beyond the execution's; return those that may start."""
@@ -91,7 +94,7 @@ def fail(
         delay_ms = failure.retry_after_ms
         if delay_ms is None:
             delay_ms = retry.delay_ms(task.failures, jitter)
-        delay_us = delay_ms * 1000
+        delay_us = min(delay_ms, LONGEST_DELAY_MS) * 1000
         task.move(TaskStatus.READY, SubStatus.RETRYING)
         task.due_at_us = at_us + delay_us
         execution.touch(task)
@@ -152,7 +155,7 @@ def end_early(
 ) -> list[TaskState]:
     """Take the end of an attempt of an execution that is being stopped."""
     _end_attempt(execution, task, AttemptOutcome.CANCELLED, failure, at_us)
-    _cancel(execution, task, at_us)
+    _cancel(execution, task, at_us, None if failure is None else failure.message)
     return []
 
 
@@ -241,10 +244,13 @@ def _end_attempt(
         expansion.running -= 1
 
 
-def _cancel(execution: ExecutionState, task: TaskState, at_us: int) -> None:
+def _cancel(
+    execution: ExecutionState, task: TaskState, at_us: int, reason: str | None = None
+) -> None:
     task.move(TaskStatus.CANCELLED)
     task.due_at_us = None
-    execution.record("task_cancelled", at_us, task.number)
+    task.reason = reason or None
+    execution.record("task_cancelled", at_us, task.number, (reason or "")[:500])
     if task.parent is not None:
         _close_element(execution, task, at_us)
     else:

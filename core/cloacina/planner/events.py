@@ -28,6 +28,8 @@ class Identity:
     workflow: str
     workflow_version: str
     priority: int = 0
+    idempotency_key: str | None = None
+    """At most one execution of a workflow of a package of a tenant has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from cloacina.planner.slots import Place
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, decode, encode, kind_of
 from cloacina_sdk.mapped import Element, Mapped
+from cloacina_sdk.outcome import TaskFailure
 
 if TYPE_CHECKING:
     from cloacina.planner.execution import TaskState
@@ -78,6 +79,20 @@ class Expansion:
             self._items = list_under(self.mapped.over, self.texts)
         text = encode(self._items[task.item])
         return Element(index=task.item, text=text, result_key=self.result_key)
+
+    def checked(self, result: Changes | TaskFailure) -> Changes | TaskFailure:
+        """Return what an attempt for an element reported, or a failure if it cannot be that."""
+        if isinstance(result, TaskFailure):
+            return result
+        if result.assigned.keys() == {self.result_key} and not result.removed:
+            return result
+        return TaskFailure(
+            error_type="InvalidResult",
+            message=f"the executor reported no result of an element, which is {self.result_key!r} "
+            f"alone, but {', '.join(map(repr, [*result.assigned, *result.removed])) or 'nothing'}",
+            traceback="",
+            is_transient=False,
+        )
 
     def take(self, task: TaskState) -> None:
         """Take note that an element is final."""

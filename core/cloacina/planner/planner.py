@@ -151,10 +151,12 @@ class Planner:
         task = None if execution is None else execution.task(event.task_number)
         if execution is None or task is None or task.token != event.token:
             return self._fill_slots(now)  # it was settled before it ended
-        if isinstance(event.result, TaskFailure):
-            return self._fail(execution, task, event.result, now)
+        expansion = execution.expansion_of(task)
+        result = event.result if expansion is None else expansion.checked(event.result)
+        if isinstance(result, TaskFailure):
+            return self._fail(execution, task, result, now)
         attempt = task.attempt
-        ready = decide.succeed(execution, task, event.result, now.utc_us)
+        ready = decide.succeed(execution, task, result, now.utc_us)
         settled = self._settled(execution, task, attempt, now)
         return [settled, *self._advance(execution, ready, now)]
 
@@ -265,18 +267,9 @@ class Planner:
         killed = self._ask_to_end(execution, task, is_kill=True)
         self._unsaved[execution.id] = execution
         if timer.alarm is Alarm.GRACE:
-            decide.end_early(execution, task, None, now.utc_us)
+            decide.end_early(execution, task, self._schedule.given_up(execution, task), now.utc_us)
             return killed + self._advance(execution, [], now)
-        return killed + self._fail(execution, task, self._timeout_of(execution, task), now)
-
-    def _timeout_of(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
-        limit_us = self._schedule.attempt_limit_us(execution, task) or 0
-        return TaskFailure(
-            error_type="TaskTimeout",
-            message=f"the attempt did not end within {limit_us / 1_000_000:g} s",
-            traceback="",
-            is_transient=True,
-        )
+        return killed + self._fail(execution, task, self._schedule.timed_out(execution, task), now)
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         self._unsaved[execution.id] = execution

@@ -1,18 +1,20 @@
 """When and whether attempts start: limits, slots, the queue for them, and timers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner import decide, mapped
+from cloacina.planner import decide, mapped, overdue
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState, TaskState
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Place, Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.mapped import Element
+from cloacina_sdk.outcome import TaskFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Limits:
         slots: how many attempts may run at once.
         attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
         grace_us: between asking an attempt to end and giving it up.
+        pools: what limits attempts beside the slots.
         max_losses: how many attempts of a task may be lost with their runner before the task is
             given up.
     """
@@ -39,6 +42,7 @@ class Limits:
     slots: int
     attempt_timeout_us: int | None = None
     grace_us: int = 5_000_000
+    pools: Pools = field(default_factory=OnePool)
     max_losses: int = 5
 
 
@@ -69,6 +73,15 @@ class Schedule:
         """How many attempts may start now."""
         return self._slots.free
 
+    @property
+    def slots(self) -> Slots:
+        """Who may run."""
+        return self._slots
+
+    def pool_of(self, execution: ExecutionState, task: TaskState) -> Pool:
+        """Return where a task's attempts run."""
+        return self._limits.pools.pool_of(execution.identity, execution.spec(task.number))
+
     def jitter(self) -> float:
         """Draw from [0, 1)."""
         return self._sources.jitter()
@@ -88,8 +101,13 @@ class Schedule:
             if expansion.is_queued:
                 return
             expansion.is_queued = True
-        priority, age_us = execution.identity.priority, execution.created_at_us
-        self._slots.wait(execution.id, task.number, priority=priority, age_us=age_us)
+        self._slots.wait(
+            execution.id,
+            task.number,
+            pool=self.pool_of(execution, task),
+            priority=execution.identity.priority,
+            age_us=execution.created_at_us,
+        )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
         """Queue a task for a slot, once the delay of its retry is over if it has one."""
@@ -127,6 +145,15 @@ class Schedule:
         own_ms = execution.spec(task.number).timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
 
+    def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+        """Return the failure of an attempt that took as long as it may."""
+        limit_us = self.attempt_limit_us(execution, task) or 0
+        return overdue.timed_out(self.pool_of(execution, task), limit_us)
+
+    def given_up(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+        """Return the failure of an attempt that was asked to end and did not."""
+        return overdue.given_up(self.pool_of(execution, task), self._limits.grace_us)
+
     def start_next(
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
@@ -136,7 +163,7 @@ class Schedule:
             if execution is not None:
                 task = self._task_at(place, execution, now)
                 if task is not None:
-                    yield self._start(execution, task, now)
+                    yield self._start(execution, task, place.pool, now)
 
     def make_room(self, execution: ExecutionState) -> None:
         """Let elements that waited for others of their task to end queue again, as far as may run."""
@@ -180,10 +207,12 @@ class Schedule:
             self._slots.put_back(place)
         return element
 
-    def _start(self, execution: ExecutionState, task: TaskState, now: Now) -> StartAttempt:
+    def _start(
+        self, execution: ExecutionState, task: TaskState, pool: Pool, now: Now
+    ) -> StartAttempt:
         token = self._sources.new_token()
         decide.start(execution, task, token, now.utc_us)
-        self._slots.take(token)
+        self._slots.take(token, pool)
         limit_us = self.attempt_limit_us(execution, task)
         if limit_us is not None:
             due_us = now.monotonic_us + limit_us

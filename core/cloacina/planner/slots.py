@@ -1,11 +1,14 @@
 """Who may run: the slots of this runner, and the tasks that wait for one.
 
 A slot belongs to the token of the attempt that took it, and comes back when the executor reports
-that this very attempt has ended: not earlier, however the attempt was settled meanwhile.
+that this very attempt has ended: not earlier, however the attempt was settled meanwhile. An attempt
+takes a place in its pool along with the slot; a full pool holds up nobody who waits for another.
 """
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+
+from cloacina.planner.pools import Pool
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,44 +20,75 @@ class Place:
     arrival: int
     execution_id: str = field(compare=False)
     task_number: int = field(compare=False)
+    pool: Pool = field(compare=False)
 
 
 class Slots:
-    """Slots and the queue for them: higher priority first, then the older execution."""
+    """Slots and the queues for them: higher priority first, then the older execution."""
 
     def __init__(self, count: int) -> None:
         """Offer ``count`` slots."""
         self._free = count
-        self._held: set[str] = set()
-        self._queue: list[Place] = []
+        self._held: dict[str, str] = {}
+        """Token -> the name of the pool in which it has a place."""
+        self._taken: dict[str, int] = {}
+        self._queues: dict[str, list[Place]] = {}
         self._arrivals = 0
 
     @property
     def free(self) -> int:
-        """How many attempts may start now."""
+        """How many attempts may start now, if their pools have room."""
         return self._free
 
-    def wait(self, execution_id: str, task_number: int, *, priority: int, age_us: int) -> None:
+    @property
+    def held(self) -> set[str]:
+        """The tokens of the attempts that have slots."""
+        return set(self._held)
+
+    @property
+    def waiting(self) -> int:
+        """How long the queues are; places that are out of date are counted too."""
+        return sum(map(len, self._queues.values()))
+
+    def wait(
+        self, execution_id: str, task_number: int, *, pool: Pool, priority: int, age_us: int
+    ) -> None:
         """Queue a task for a slot."""
         self._arrivals += 1
-        place = Place(-priority, age_us, self._arrivals, execution_id, task_number)
-        heappush(self._queue, place)
+        place = Place(-priority, age_us, self._arrivals, execution_id, task_number, pool)
+        heappush(self._queues.setdefault(pool.name, []), place)
 
     def put_back(self, place: Place) -> None:
         """Let a place wait again where it was."""
-        heappush(self._queue, place)
+        heappush(self._queues.setdefault(place.pool.name, []), place)
 
     def next_in_turn(self) -> Place | None:
-        """Remove and return the first of the queue if there is a free slot for it."""
-        return heappop(self._queue) if self._free and self._queue else None
+        """Remove and return the first of those for whom there is a slot and a place."""
+        if not self._free:
+            return None
+        firsts = (queue[0] for queue in self._queues.values() if self._has_room(queue[0].pool))
+        first = min(firsts, default=None)
+        if first is not None:
+            queue = self._queues[first.pool.name]
+            heappop(queue)
+            if not queue:
+                del self._queues[first.pool.name]
+        return first
 
-    def take(self, token: str) -> None:
-        """Give a slot to an attempt."""
+    def take(self, token: str, pool: Pool) -> None:
+        """Give a slot, and a place in its pool, to an attempt."""
         self._free -= 1
-        self._held.add(token)
+        self._held[token] = pool.name
+        self._taken[pool.name] = self._taken.get(pool.name, 0) + 1
 
     def give_back(self, token: str) -> None:
         """Take the slot of an attempt that has ended; nothing, if it has none."""
-        if token in self._held:
-            self._held.remove(token)
+        pool = self._held.pop(token, None)
+        if pool is not None:
             self._free += 1
+            self._taken[pool] -= 1
+            if not self._taken[pool]:
+                del self._taken[pool]
+
+    def _has_room(self, pool: Pool) -> bool:
+        return pool.capacity is None or self._taken.get(pool.name, 0) < pool.capacity

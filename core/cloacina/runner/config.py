@@ -1,5 +1,6 @@
 """The settings of a runner, checked whenever they are made or changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Self
@@ -141,13 +142,14 @@ SETTINGS: Final = {each.name: setting_of(each) for each in fields(DefaultRunnerC
 """The rules of every setting, by name, in order."""
 
 
-def setting_named(name: str) -> Setting:
+def setting_named(name: str, beside: Sequence[str] = ()) -> Setting:
     """Return the rules of a setting.
 
     Raises:
-        UnknownSettingError: if there is none of that name.
+        UnknownSettingError: if there is none of that name; the nearest names, which may be among
+            those ``beside`` the settings, are in it.
     """
     setting = SETTINGS.get(name)
     if setting is None:
-        raise UnknownSettingError(name, get_close_matches(name, SETTINGS, n=3))
+        raise UnknownSettingError(name, get_close_matches(name, [*SETTINGS, *beside], n=3))
     return setting

@@ -2,16 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import pluggy
 
-from cloacina.executors.contract import Executor
-from cloacina.executors.loop import LoopExecutor
-from cloacina.executors.threads import ThreadExecutor
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
-from cloacina.kernel.dispatch import LOOP, THREAD, Dispatcher
+from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LookAround, Submission
@@ -22,9 +19,11 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
+from cloacina.runner.fleet import Fleet
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
 from cloacina.store.url import Location
+from cloacina_sdk.executor import ExecutorMetrics
 
 
 class Engine:
@@ -36,7 +35,7 @@ class Engine:
         config: DefaultRunnerConfig,
         runtime: Runtime,
         plugins: pluggy.PluginManager,
-        executors: Mapping[str, Executor],
+        fleet: Fleet,
     ) -> None:
         """Open the database, announce this runner, take over what is orphaned, begin."""
         self._runtime = runtime
@@ -54,7 +53,7 @@ class Engine:
         )
         self._kernel = Kernel(
             planner=Planner(
-                limits=_limits(config),
+                limits=_limits(config, fleet),
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
             writer=self.database.open_writer(runner_id),
@@ -62,15 +61,12 @@ class Engine:
             observer=Observer(plugins),
             clock=self.clock,
         )
-        self._loop_executor = LoopExecutor()
+        self._loop_executor = fleet.loop
         self._kernel.dispatcher = Dispatcher(
-            runtime,
-            {
-                THREAD: ThreadExecutor(config.max_concurrent_tasks),
-                LOOP: self._loop_executor,
-                **executors,
-            },
+            fleet.bodies,
+            fleet.routes,
             self._kernel.send,
+            timeout_ms=_milliseconds(config.task_timeout_seconds),
         )
         self._neighbours.join(now_us, self._look_around)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
@@ -79,6 +75,10 @@ class Engine:
     def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run async tasks on ``loop`` from now on."""
         self._loop_executor.adopt(loop)
+
+    def executor_metrics(self) -> dict[str, ExecutorMetrics]:
+        """Return what each executor did so far, by name."""
+        return self._kernel.dispatcher.metrics()
 
     def submit(self, submission: Submission) -> None:
         """Hand a new execution to the kernel."""
@@ -118,14 +118,19 @@ class Engine:
         return is_wanted and self._runtime.can_serve(found.identity, found.topology)
 
 
-def _limits(config: DefaultRunnerConfig) -> Limits:
+def _limits(config: DefaultRunnerConfig, fleet: Fleet) -> Limits:
     limit_s = config.task_timeout_seconds
     return Limits(
         slots=config.max_concurrent_tasks,
         attempt_timeout_us=None if limit_s is None else int(limit_s * 1_000_000),
         grace_us=int(config.cancel_grace_seconds * 1_000_000),
+        pools=fleet.routes,
         max_losses=config.max_losses,
     )
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
 
 
 def _lease_times(config: DefaultRunnerConfig) -> LeaseTimes:

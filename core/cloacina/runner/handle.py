@@ -85,9 +85,16 @@ class ExecutionHandle:
         waiting = asyncio.wrap_future(self._ended)
         done, _ = await asyncio.wait([waiting], timeout=timeout)
         if not done:
+            waiting.add_done_callback(_seen)
             assert timeout is not None  # noqa: S101 - without one, it waits for ever
             raise WaitTimeoutError(self.id, timeout)
         return WorkflowResult(waiting.result())
 
     def __repr__(self) -> str:
         return f"ExecutionHandle(id={self.id!r})"
+
+
+def _seen(future: "asyncio.Future[ExecutionState]") -> None:
+    """Nobody waits here any more: an error is not to be reported as one that nobody saw."""
+    if not future.cancelled():
+        future.exception()

@@ -36,7 +36,8 @@ class TaskResult:
         status: ``Completed``, ``Failed``, ``Skipped``, or where it stands if the execution runs.
         attempts: how many attempts were started; of a mapped task, of all its elements.
         error: ``type: message`` of the last failure of a failed task.
-        reason: why a skipped task was skipped.
+        reason: why a skipped task was skipped; how the attempt of a cancelled one ended, above
+            all whether it goes on because nothing can stop it.
         elements: of a mapped task that has begun, how far its elements are.
     """
 

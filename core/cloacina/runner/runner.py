@@ -5,42 +5,45 @@ import atexit
 import contextvars
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from cloacina.errors import (
+    DuplicateExecutionError,
     ForkedRunnerError,
     InvalidConfigError,
     PackageInUseError,
     RunnerClosedError,
     RunningLoopError,
 )
-from cloacina.executors.workers import WorkerExecutor
+from cloacina.executors.routing import RoutingConfig
 from cloacina.kernel.clock import new_execution_id
-from cloacina.kernel.dispatch import WORKER
 from cloacina.kernel.requests import Submission
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
-from cloacina.planner.events import Identity, Submitted
+from cloacina.planner.events import Submitted
 from cloacina.planner.execution import restored
-from cloacina.plugins import new_plugin_manager, register_plugin
+from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
+from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
+from cloacina.runner.submission import (
+    ContextLike,
+    SubmitOptions,
+    check_same_input,
+    new_submission,
+)
 from cloacina.runtime import Runtime, default_runtime
-from cloacina.store import reader
-from cloacina.store.url import parse_location
-from cloacina_sdk.context import Context
-from cloacina_sdk.json_text import JsonValue
+from cloacina.store import idempotency, reader
+from cloacina.store.url import Location, parse_location
+from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
-ContextLike = Context | Mapping[str, JsonValue] | None
-
-_MOST_URGENT = 1_000_000
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
@@ -57,12 +60,15 @@ class DefaultRunner:
 
     def __init__(
         self,
-        database_url: str | Path,
+        database_url: str | Path | Location,
         *,
         config: DefaultRunnerConfig | None = None,
         runtime: Runtime | None = None,
         packages: PackageConfig | None = None,
         schema: str | None = None,
+        executors: Mapping[str, TaskExecutor] | None = None,
+        routing: RoutingConfig | None = None,
+        plugins: Iterable[object] = (),
     ) -> None:
         """Open the database (see ``cloacina.store.url`` for the forms of URL) and begin.
 
@@ -74,10 +80,16 @@ class DefaultRunner:
             packages: whom to trust with packages; what the home directory says if left out.
             schema: the tenant's schema on PostgreSQL, made when it is missing; ``public`` if left
                 out.
+            executors: where attempts can run beside ``thread``, ``loop`` and ``worker``, by name;
+                they are closed with the runner.
+            routing: which tasks run where; if left out, each where its kind runs.
+            plugins: objects with ``hookimpl`` methods; only these may bring executors.
 
         Raises:
             InvalidUrlError: if the URL cannot be used.
             InvalidSchemaError: if no schema can have that name.
+            UnknownExecutorError: if the routing names an executor that is not there.
+            InvalidRoutingError: if the name of an executor cannot be used, or is used twice.
             InvalidConfigError: if the settings do not go together.
             EngineError: if the database cannot be opened.
         """
@@ -87,16 +99,25 @@ class DefaultRunner:
         self._location = parse_location(database_url, schema)
         self._process_id = os.getpid()
         self._lock = threading.Lock()
-        self._workers = WorkerExecutor()
+        for plugin in plugins:
+            register_plugin(self.plugins, plugin, self.runtime)
+        package_config = packages or PackageConfig()
+        fleet = Fleet(
+            self.runtime,
+            brought_executors(executors, self.plugins),
+            routing or RoutingConfig(),
+            slots=self._config.max_concurrent_tasks,
+            workers_per_package=package_config.workers_per_package,
+        )
         self._packages = PackageLoader(
-            packages or PackageConfig(),
+            package_config,
             self.runtime,
             self.plugins,
-            self._workers,
+            fleet.workers,
             slots=self._config.max_concurrent_tasks,
         )
         self._engine: Engine | None = Engine(
-            self._location, self._config, self.runtime, self.plugins, {WORKER: self._workers}
+            self._location, self._config, self.runtime, self.plugins, fleet
         )
         _OPEN.add(self)
 
@@ -157,12 +178,23 @@ class DefaultRunner:
         """Register an object whose ``hookimpl`` methods observe this runner or offer workflows.
 
         Raises:
-            ValueError: if it is registered already.
+            ValueError: if it is registered already, or brings executors: those come with
+                ``DefaultRunner(..., plugins=[plugin])``.
         """
+        refuse_executors(self.plugins, plugin)
         register_plugin(self.plugins, plugin, self.runtime)
 
+    def executor_metrics(self) -> dict[str, ExecutorMetrics]:
+        """Return what each executor of this runner did so far, by its name."""
+        return self._require_engine().executor_metrics()
+
     def submit(
-        self, workflow: str, context: ContextLike = None, *, priority: int = 0
+        self,
+        workflow: str,
+        context: ContextLike = None,
+        *,
+        priority: int = 0,
+        idempotency_key: str | None = None,
     ) -> ExecutionHandle:
         """Start an execution and return as soon as it is durable.
 
@@ -170,21 +202,41 @@ class DefaultRunner:
             workflow: a name, or ``package::workflow`` where several packages offer the name.
             context: the input; a plain mapping will do.
             priority: higher starts first when slots are short; from -1,000,000 to 1,000,000.
+            idempotency_key: 1 to 255 printable characters. Where an execution of the same workflow
+                of the same package and tenant has the key already, whatever its state, nothing is
+                started, and its handle is returned; its priority stays.
 
         Raises:
             UnknownWorkflowError: naming the nearest names.
             AmbiguousWorkflowError: if several packages offer the name.
             InvalidContextValueError: if the context holds what JSON cannot.
             InvalidConfigError: if the priority is out of range.
+            InvalidIdempotencyKeyError: if the key cannot be kept.
+            IdempotencyConflictError: if the key was used with another input.
             RunnerClosedError: after ``shutdown``.
         """
-        submission, handle = self._submission(workflow, context, priority)
-        self._require_engine().submit(submission)
-        submission.accepted.result()
+        options = SubmitOptions(priority=priority, idempotency_key=idempotency_key)
+        event = self._event(workflow, context, options)
+        earlier = self._earlier(event)
+        if earlier is not None:
+            return earlier
+        submission, handle = self._send(event)
+        try:
+            submission.accepted.result()
+        except DuplicateExecutionError:  # somebody else was quicker
+            earlier = self._earlier(event)
+            if earlier is None:
+                raise  # and is gone already
+            return earlier
         return handle
 
     def execute(
-        self, workflow: str, context: ContextLike = None, *, timeout: float | None = None
+        self,
+        workflow: str,
+        context: ContextLike = None,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
     ) -> WorkflowResult:
         """Run a workflow to its end. A failed task is a result, not an exception.
 
@@ -192,25 +244,35 @@ class DefaultRunner:
             workflow: as for ``submit``.
             context: as for ``submit``.
             timeout: seconds to wait at most; ``config.workflow_timeout_seconds`` if left out.
+            idempotency_key: as for ``submit``; it may be an earlier execution that is waited for,
+                or has ended.
 
         Raises:
             RunningLoopError: when called where an event loop runs; await ``execute_async`` there.
             WaitTimeoutError: if it takes longer; it goes on.
         """
         _refuse_on_loop("execute()", "runner.execute_async(...)")
-        submission, handle = self._submission(workflow, context, 0)
-        self._require_engine().submit(submission)
+        if idempotency_key is not None:
+            handle = self.submit(workflow, context, idempotency_key=idempotency_key)
+        else:  # whether it is durable need not be known before its end is
+            _, handle = self._send(self._event(workflow, context, SubmitOptions()))
         return handle.wait(self._config.workflow_timeout_seconds if timeout is None else timeout)
 
-    async def execute_async(self, workflow: str, context: ContextLike = None) -> WorkflowResult:
-        """Run a workflow to its end without blocking the event loop.
+    async def execute_async(
+        self, workflow: str, context: ContextLike = None, *, idempotency_key: str | None = None
+    ) -> WorkflowResult:
+        """Run a workflow to its end without blocking the event loop (see ``execute``).
 
         Raises:
             WaitTimeoutError: if it takes longer than ``config.workflow_timeout_seconds``; it goes
                 on.
         """
-        submission, handle = self._submission(workflow, context, 0)
-        self._require_engine().submit(submission)
+        if idempotency_key is not None:
+            handle = await asyncio.to_thread(
+                self.submit, workflow, context, idempotency_key=idempotency_key
+            )
+        else:
+            _, handle = self._send(self._event(workflow, context, SubmitOptions()))
         return await handle.wait_async(self._config.workflow_timeout_seconds)
 
     def handle(self, execution_id: str) -> ExecutionHandle:
@@ -314,30 +376,26 @@ class DefaultRunner:
         state = "open" if self._engine is not None else "shut down"
         return f"DefaultRunner({self._location.shown!r}, {state})"
 
-    def _submission(
-        self, workflow: str, context: ContextLike, priority: int
-    ) -> tuple[Submission, ExecutionHandle]:
-        if type(priority) is not int or not -_MOST_URGENT <= priority <= _MOST_URGENT:
-            allowed = f"a whole number from {-_MOST_URGENT:,} to {_MOST_URGENT:,}"
-            raise InvalidConfigError("priority", priority, allowed)
+    def _event(self, workflow: str, context: ContextLike, options: SubmitOptions) -> Submitted:
         found = self.runtime.resolve(workflow)
-        given = context if isinstance(context, Context) else Context(dict(context or {}))
         execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
-        event = Submitted(
-            identity=Identity(
-                execution_id=execution_id,
-                tenant=found.tenant,
-                package=found.package,
-                package_digest=found.package_digest,
-                workflow=found.name,
-                workflow_version=found.version,
-                priority=priority,
-            ),
-            topology=found.topology,
-            input_texts=given.texts(),
-        )
+        return new_submission(execution_id, found, context, options)
+
+    def _send(self, event: Submitted) -> tuple[Submission, ExecutionHandle]:
         submission = Submission(event=event, variables=contextvars.copy_context())
-        return submission, ExecutionHandle(execution_id, submission.ended, self)
+        self._require_engine().submit(submission)
+        return submission, ExecutionHandle(event.identity.execution_id, submission.ended, self)
+
+    def _earlier(self, event: Submitted) -> ExecutionHandle | None:
+        """Return the execution that has the key of a submission already, if there is one."""
+        if event.identity.idempotency_key is None:
+            return None
+        with self._require_engine().database.read() as connection:
+            earlier = idempotency.find_earlier(connection, event.identity)
+        if earlier is None:
+            return None
+        check_same_input(event, earlier)
+        return self.handle(earlier.execution_id)
 
     def _require_engine(self) -> Engine:
         if os.getpid() != self._process_id:

@@ -27,6 +27,7 @@ class Batch:
         """Return everything unsaved of ``executions``; graphs that are stored are left out."""
         stored = [each for each in executions if each.stored_status is not None]
         new = [each for each in executions if each.stored_status is None]
+        new.sort(key=lambda each: each.identity.idempotency_key or "")
         graphs = {each.topology.digest: each.topology.document for each in new}
         return cls(
             token=uuid4().hex,

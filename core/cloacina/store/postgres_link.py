@@ -24,8 +24,8 @@ from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.postgres_faults import is_passing
 from cloacina.store.statements import Compiled, Schemas, steps
-from cloacina.store.tables import EXECUTIONS, RUNNERS
-from cloacina.store.writer import MissedError, RefusedError
+from cloacina.store.tables import EXECUTIONS, RUNNERS, UNIQUE_KEY
+from cloacina.store.writer import DuplicateError, MissedError, RefusedError
 
 DIALECT: Final = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # as SQLAlchemy has it
 _SIGN: Final = (
@@ -97,6 +97,8 @@ class PostgresLink:
             if error.diag.constraint_name == "pk_workflow_executions":
                 # ids are ours alone: it was committed before we were evicted, and is others' now
                 raise MissedError from error
+            if error.diag.constraint_name == UNIQUE_KEY:
+                raise DuplicateError(error) from error
             raise RefusedError(error) from error
         except (psycopg.Error, UnicodeError) as error:
             is_broken = self._roll_back()

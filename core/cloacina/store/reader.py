@@ -68,6 +68,7 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
             workflow=row["workflow"],
             workflow_version=row["workflow_version"],
             priority=row["priority"],
+            idempotency_key=row["idempotency_key"],
         ),
         topology=parse_graph(row["document"]),
         input_texts=Context.from_json(row["input"]).texts(),

@@ -43,6 +43,7 @@ class NewExecution(NamedTuple):
     started_at: str | None
     finished_at: str | None
     event_count: int
+    idempotency_key: str | None
 
 
 class ExecutionMove(NamedTuple):
@@ -187,6 +188,7 @@ def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> N
         _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
+        identity.idempotency_key,
     )
 
 

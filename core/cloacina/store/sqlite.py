@@ -137,6 +137,8 @@ class SqliteDatabase:
             raise kind(f"the database {self.path} could not be {done}: {error.orig}") from error
 
     def _check(self, location: SqliteLocation) -> None:
+        if self.path.is_dir():
+            raise InvalidUrlError(str(self.path), "names a directory, not a file in one")
         if location.mode != "rwc" and not self.path.exists():
             raise InvalidUrlError(str(self.path), f"has mode={location.mode} but does not exist")
         if location.mode == "ro":

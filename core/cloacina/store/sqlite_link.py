@@ -9,11 +9,14 @@ from sqlalchemy.dialects import sqlite
 from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.statements import FENCE, Compiled, steps
-from cloacina.store.writer import MissedError, RefusedError
+from cloacina.store.tables import EXECUTIONS
+from cloacina.store.writer import DuplicateError, MissedError, RefusedError
 
 _DIALECT = sqlite.dialect()
 _FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
 _STEPS = steps(_DIALECT)
+_KEY = f"{EXECUTIONS.name}.{EXECUTIONS.c.idempotency_key.name}"
+"""SQLite names the columns of the index that was violated."""
 
 
 class SqliteLink:
@@ -38,7 +41,8 @@ class SqliteLink:
         except sqlite3.OperationalError as error:  # the disk is full, the file busy, and so on
             raise StoreUnavailableError(f"the database could not be written: {error}") from error
         except (sqlite3.DatabaseError, OverflowError) as error:
-            raise RefusedError(error) from error
+            is_duplicate = isinstance(error, sqlite3.IntegrityError) and _KEY in str(error)
+            raise (DuplicateError if is_duplicate else RefusedError)(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -70,6 +70,7 @@ EXECUTIONS: Final = sa.Table(
     _text("finished_at", null=True),
     _number("event_count"),
     _text("stopping", null=True),
+    _text("idempotency_key", null=True),
     sqlite_with_rowid=False,
 )
 sa.Index("ix_workflow_executions_created_at", EXECUTIONS.c.created_at)
@@ -79,6 +80,16 @@ sa.Index(
     EXECUTIONS.c.owner,
     sqlite_where=_UNFINISHED,
     postgresql_where=_UNFINISHED,
+)
+
+UNIQUE_KEY: Final = "ux_workflow_executions_idempotency_key"
+sa.Index(
+    UNIQUE_KEY,
+    *(EXECUTIONS.c.tenant, EXECUTIONS.c.package, EXECUTIONS.c.workflow),
+    EXECUTIONS.c.idempotency_key,
+    unique=True,
+    sqlite_where=EXECUTIONS.c.idempotency_key.is_not(None),
+    postgresql_where=EXECUTIONS.c.idempotency_key.is_not(None),
 )
 
 COMMANDS: Final = sa.Table(

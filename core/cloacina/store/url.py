@@ -9,12 +9,12 @@ runner. SQLite's only query key is ``mode`` (``rwc`` creates the file, ``rw`` an
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qsl
 
-from cloacina.errors import InvalidSchemaError, InvalidUrlError
+from cloacina.errors import InvalidSchemaError, InvalidUrlError, without_password
 
 Mode = Literal["rwc", "rw", "ro"]
 _MODES: dict[str, Mode] = {"rwc": "rwc", "rw": "rw", "ro": "ro"}
@@ -41,6 +41,8 @@ class SqliteLocation:
         """
         if isinstance(url, Path):
             return cls(path=url)
+        if not isinstance(url, str):
+            raise InvalidUrlError(repr(url), f"is of type {type(url).__name__}")
         scheme, separator, rest = url.partition("://")
         if not separator:
             rest = url.removeprefix("sqlite:") if url.startswith("sqlite:") else url
@@ -84,30 +86,36 @@ class PostgresLocation:
     @property
     def shown(self) -> str:
         """The URL without query and without password."""
-        return re.sub(r"(?<=://)([^/@?]*?):[^/?]*@", r"\1:***@", self.url.partition("?")[0])
+        return without_password(self.url)
 
 
 Location = SqliteLocation | PostgresLocation
 
 
-def parse_location(url: str | Path, schema: str | None = None) -> Location:
+def parse_location(url: str | Path | Location, schema: str | None = None) -> Location:
     """Read a URL or path, and the name of the schema that holds the tables.
+
+    What was read before is taken as it is.
 
     Raises:
         InvalidUrlError: for a URL that cannot be used, or a schema where there are none.
         InvalidSchemaError: for a name that no schema can have.
     """
+    if isinstance(url, PostgresLocation):
+        return replace(url, schema=_checked(url.schema, schema))
     if isinstance(url, str) and url.partition("://")[0] in _SCHEMES:
         return PostgresLocation(url=url, schema=_checked(DEFAULT_SCHEMA, schema))
-    location = SqliteLocation.parse(url)
+    location = url if isinstance(url, SqliteLocation) else SqliteLocation.parse(url)
     if schema is not None:
-        raise InvalidUrlError(str(url), "is not of PostgreSQL, which alone has schemas")
+        raise InvalidUrlError(location.shown, "is not of PostgreSQL, which alone has schemas")
     return location
 
 
 def _checked(default: str, schema: str | None) -> str:
     if schema is None:
         return default
+    if not isinstance(schema, str):
+        raise InvalidSchemaError(schema, "Schema name must be text")
     if not schema:
         raise InvalidSchemaError(schema, "Schema name cannot be empty")
     if not re.fullmatch(r"[A-Za-z0-9_]+", schema, re.ASCII):

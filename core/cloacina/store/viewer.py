@@ -3,60 +3,84 @@
 Every call reads one consistent state; nothing waits for a writer.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, assert_never
 
 import sqlalchemy as sa
-from sqlalchemy import exc
-from sqlalchemy.pool import NullPool
 
 from cloacina.errors import (
     AmbiguousExecutionIdError,
-    DatabaseMissingError,
     EngineError,
     ExecutionNotFoundError,
 )
 from cloacina.planner.events import StoredExecution
 from cloacina.store import reader
+from cloacina.store.drivers import require_psycopg
 from cloacina.store.schema import HEAD, current_revision
+from cloacina.store.sqlite_look import SqliteLook
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES
-from cloacina.store.url import SqliteLocation
+from cloacina.store.url import Location, PostgresLocation, SqliteLocation
 
-_PATIENCE_S = 10.0
+
+class Look(Protocol):
+    """A database opened for reading."""
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that sees one consistent state.
+
+        Raises:
+            EngineError: if it cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+def look_at(location: Location) -> Look:
+    """Open a database for reading, whatever revision it has.
+
+    Raises:
+        DatabaseMissingError: if there is no such file.
+        InvalidUrlError: if libpq cannot read the URL.
+        MissingDriverError: if the driver for the database is not installed.
+    """
+    match location:
+        case SqliteLocation():
+            return SqliteLook(location)
+        case PostgresLocation():
+            require_psycopg()
+            from cloacina.store.postgres_access import PostgresAccess  # noqa: PLC0415 - its driver is an extra
+
+            return PostgresAccess(location, pool_size=1)
+        case _:
+            assert_never(location)
 
 
 class Viewer:
-    """A SQLite database opened for reading; a context manager, for one thread."""
+    """A database opened for reading; a context manager, for one thread."""
 
-    def __init__(self, location: SqliteLocation) -> None:
-        """Open the file at ``location``, whose mode does not matter.
+    def __init__(self, location: Location) -> None:
+        """Open what is at ``location``; the mode of a SQLite URL does not matter.
 
         Raises:
             DatabaseMissingError: if there is no such file.
             EngineError: if it cannot be read, is no database of ours, or one of another revision.
         """
-        if location.path is None or not location.path.exists():
-            raise DatabaseMissingError(location.path)
-        self.path = location.path.absolute()
-        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
-        with self._reading() as connection:
-            found = current_revision(connection)
-        if found is None:
-            raise EngineError(f"the file {self.path} is not a database of cloacina")
-        if found != HEAD:
-            raise EngineError(
-                f"the database {self.path} has schema revision {found!r}, and {HEAD!r} is needed to "
-                "look at it; run a workflow on it to upgrade it, or upgrade cloacina"
-            )
+        self._look = look_at(location)
+        try:
+            with self._look.read() as connection:
+                _check_revision(current_revision(connection), location)
+        except EngineError:
+            self._look.close()
+            raise
 
     def summaries(
         self, *, status: str | None, workflow: str | None, limit: int
     ) -> list[reader.ExecutionSummary]:
         """Return the newest executions, newest first."""
-        with self._reading() as connection:
+        with self._look.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
 
     def find(self, prefix: str) -> StoredExecution:
@@ -68,7 +92,7 @@ class Viewer:
         """
         ids = EXECUTIONS.c.id
         query = sa.select(ids).where(ids.startswith(prefix, autoescape=True)).order_by(ids).limit(5)
-        with self._reading() as connection:
+        with self._look.read() as connection:
             found = list(connection.execute(query).scalars())
             if not found:
                 raise ExecutionNotFoundError(prefix)
@@ -86,7 +110,7 @@ class Viewer:
             )
             .order_by(EXECUTIONS.c.id)
         )
-        with self._reading() as connection:
+        with self._look.read() as connection:
             ids = list(connection.execute(query).scalars())
             return [reader.load(connection, execution_id) for execution_id in ids]
 
@@ -99,16 +123,20 @@ class Viewer:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._engine.dispose()
+        self._look.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN")
-                yield connection
-        except exc.DatabaseError as error:
-            raise EngineError(f"cannot read the database {self.path}: {error.orig}") from error
+def _check_revision(found: str | None, location: Location) -> None:
+    if found == HEAD:
+        return
+    if found is not None:
+        raise EngineError(
+            f"the database {location.shown} has schema revision {found!r}, and {HEAD!r} is needed "
+            "to look at it; 'cloacina-ctl db migrate' upgrades an older one, else upgrade cloacina"
+        )
+    if isinstance(location, PostgresLocation):
+        raise EngineError(
+            f"the schema {location.schema!r} of {location.shown} has no tables of cloacina yet; "
+            "run a workflow there first, or 'cloacina-ctl db migrate', or name another --schema"
+        )
+    raise EngineError(f"the file {location.shown} is not a database of cloacina")

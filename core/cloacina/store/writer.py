@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cloacina.errors import EvictedError, RejectedWriteError, StoreUnavailableError
+from cloacina.errors import (
+    DuplicateExecutionError,
+    EvictedError,
+    RejectedWriteError,
+    StoreUnavailableError,
+)
 from cloacina.planner.execution import ExecutionState
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
@@ -30,6 +35,10 @@ class RefusedError(Exception):
         super().__init__(str(cause))
 
 
+class DuplicateError(RefusedError):
+    """Another execution has the idempotency key of one of these."""
+
+
 class Link(Protocol):
     """A connection that writes batches, one transaction for each."""
 
@@ -39,6 +48,7 @@ class Link(Protocol):
         Raises:
             MissedError: something was not as a change expects it.
             RefusedError: the database refused a row.
+            DuplicateError: likewise, because an idempotency key is taken.
             EvictedError: the runner owns nothing any more; nothing was written.
             StoreUnavailableError: the same batch may be offered again; if it was written after
                 all, that call says so by returning.
@@ -113,6 +123,9 @@ class GroupWriter:
             self._add(executions[:middle])
         elif isinstance(error, MissedError):
             written.lost.extend(executions)
+        elif isinstance(error, DuplicateError):
+            (culprit,) = executions
+            written.rejected.append((culprit, DuplicateExecutionError(culprit.id, error.cause)))
         else:
             (culprit,) = executions
             written.rejected.append((culprit, RejectedWriteError(culprit.id, error.cause)))

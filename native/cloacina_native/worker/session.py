@@ -28,8 +28,6 @@ from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.perform import (
     perform,
     perform_async,
-    perform_element,
-    perform_element_async,
 )
 
 Runner: TypeAlias = Callable[[Mapping[str, str], Element | None], Changes]
@@ -126,21 +124,11 @@ class Session:
 
 def _runner(body: TaskFunction, *, is_async: bool) -> Runner:
     if not is_async:
-        return partial(_run, body)
+        return partial(perform, body)
     from cloacina_native.worker.event_loop import run_alone  # noqa: PLC0415 - loads asyncio
 
     awaited = cast("Callable[..., Awaitable[object]]", body)
-    return lambda texts, element: run_alone(
-        perform_async(awaited, texts)
-        if element is None
-        else perform_element_async(awaited, texts, element)
-    )
-
-
-def _run(body: TaskFunction, texts: Mapping[str, str], element: Element | None) -> Changes:
-    if element is None:
-        return perform(body, texts)
-    return perform_element(body, texts, element)
+    return lambda texts, element: run_alone(perform_async(awaited, texts, element))
 
 
 def _failure(request: Frame, error: BaseException) -> Answer:

@@ -107,7 +107,8 @@ class Stage:
             "XDG_CACHE_HOME": str(self.directory / "temporary"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        kept = {k: v for k, v in os.environ.items() if k != "CLOACINA_PASSPHRASE_FILE"}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CLOACINA_")}
+        kept.pop("DATABASE_URL", None)
         return kept | here
 
 

@@ -5,30 +5,13 @@ from typing import TypeVar
 
 import click
 
-from cloacina.ctl.settings import Settings
-from cloacina.store.url import SqliteLocation
-from cloacina.store.viewer import Viewer
+from cloacina.ctl.database import database_option, open_viewer
+
+__all__ = ["database_option", "json_option", "open_viewer"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
-
-
-def database_option(command: _Command) -> _Command:
-    """Add ``--database``, passed on as ``database: str | None``."""
-    return click.option(
-        "--database", metavar="URL", help="Where runs are kept.  [default: in --home]"
-    )(command)
 
 
 def json_option(command: _Command) -> _Command:
     """Add ``--json``, passed on as ``is_json: bool``."""
     return click.option("--json", "is_json", is_flag=True, help="Write JSON.")(command)
-
-
-def open_viewer(settings: Settings, database: str | None) -> Viewer:
-    """Open the database that is named, or the home's own, for looking alone.
-
-    Raises:
-        DatabaseMissingError: if there is none.
-        InvalidUrlError: if the URL cannot be used.
-    """
-    return Viewer(SqliteLocation.parse(database or settings.home.database))

@@ -1,0 +1,37 @@
+"""What is said of attempts that did not end when they should have."""
+
+from cloacina.planner.pools import Pool
+from cloacina_sdk.outcome import TaskFailure
+
+
+def timed_out(pool: Pool, limit_us: int) -> TaskFailure:
+    """Return the failure of an attempt that took as long as it may."""
+    return _failure(
+        "TaskTimeout",
+        f"the attempt did not end within {limit_us / 1_000_000:g} s{_fate(pool)}",
+        is_transient=True,
+    )
+
+
+def given_up(pool: Pool, grace_us: int) -> TaskFailure:
+    """Return the failure of an attempt that was asked to end and did not."""
+    return _failure(
+        "AttemptKilled" if pool.can_kill else "AttemptLeaked",
+        f"it did not end within {grace_us / 1_000_000:g} s of being cancelled{_fate(pool)}",
+        is_transient=False,
+    )
+
+
+def _fate(pool: Pool) -> str:
+    if pool.can_kill:
+        return ", and was killed"
+    return (
+        "; it cannot be killed where it runs, and goes on: it keeps its slot until it ends, and "
+        "what it returns is discarded"
+    )
+
+
+def _failure(error_type: str, message: str, *, is_transient: bool) -> TaskFailure:
+    return TaskFailure(
+        error_type=error_type, message=message, traceback="", is_transient=is_transient
+    )

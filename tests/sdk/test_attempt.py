@@ -1,0 +1,158 @@
+"""Attempts and their results as JSON."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.errors import InvalidDocumentError, InvalidJsonError
+from cloacina_sdk.json_text import encode
+from cloacina_sdk.namespace import TaskNamespace
+from cloacina_sdk.outcome import TaskFailure, failure_of
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+TEXTS = st.dictionaries(TEXT, VALUES.map(encode), max_size=4)
+NAMESPACE = TaskNamespace("public", "embedded", "w", "t")
+EVENT = TaskReadyEvent(
+    execution_id="e",
+    namespace=NAMESPACE,
+    attempt=1,
+    token="t",
+    texts={"a": "1"},
+    workflow_version="v",
+)
+
+
+@given(
+    texts=TEXTS,
+    attempt=st.integers(1, 10**6),
+    digest=st.none() | TEXT,
+    path=st.none() | TEXT,
+    is_async=st.booleans(),
+    timeout_ms=st.none() | st.integers(0, 2**50),
+    priority=st.integers(-1_000_000, 1_000_000),
+)
+def test_an_event_comes_back_from_its_json(
+    texts: dict[str, str],
+    attempt: int,
+    digest: str | None,
+    path: str | None,
+    is_async: bool,
+    timeout_ms: int | None,
+    priority: int,
+) -> None:
+    event = TaskReadyEvent(
+        execution_id="e",
+        namespace=NAMESPACE,
+        attempt=attempt,
+        token="t",
+        texts=texts,
+        workflow_version="v",
+        package_digest=digest,
+        import_path=path,
+        is_async=is_async,
+        timeout_ms=timeout_ms,
+        priority=priority,
+    )
+    assert TaskReadyEvent.from_json(event.to_json()) == event
+
+
+@given(assigned=TEXTS, removed=st.frozensets(TEXT, max_size=3))
+def test_a_success_comes_back_from_its_json(
+    assigned: dict[str, str], removed: frozenset[str]
+) -> None:
+    changes = Changes(assigned=assigned, removed=removed - assigned.keys())
+    result = ExecutionResult.succeeded("t", changes)
+    again = ExecutionResult.from_json(result.to_json())
+    assert again == result
+    assert again.outcome == changes
+
+
+@given(message=TEXT, is_transient=st.booleans(), delay=st.none() | st.integers(0, 10**9))
+def test_a_failure_comes_back_from_its_json(
+    message: str, is_transient: bool, delay: int | None
+) -> None:
+    failure = TaskFailure(
+        error_type="E",
+        message=message,
+        traceback="tb",
+        is_transient=is_transient,
+        is_retry_wanted=delay is not None,
+        retry_after_ms=delay,
+    )
+    result = ExecutionResult.failed("t", failure)
+    assert ExecutionResult.from_json(result.to_json()) == result
+    assert result.status is ResultStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"type": "other"}, r"\$\.type must be one of task_ready, not 'other'"),
+        ({"attempt": 0}, r"\$\.attempt must be 1 to"),
+        ({"attempt": True}, r"\$\.attempt must be an integer, not a boolean"),
+        ({"namespace": "a::b"}, r"\$\.namespace"),
+        ({"token": 5}, r"\$\.token must be a string"),
+        ({"context": [1]}, r"\$\.context must be an object"),
+        ({"timeout_ms": -1}, r"\$\.timeout_ms must be 0 to"),
+        ({"surprise": 1}, r"\$\.surprise is not a known key"),
+    ],
+)
+def test_an_event_of_another_form_is_refused_with_the_place(
+    change: dict[str, object], problem: str
+) -> None:
+    document = json.loads(EVENT.to_json()) | change
+    with pytest.raises(InvalidDocumentError, match=problem):
+        TaskReadyEvent.from_json(json.dumps(document))
+
+
+def test_every_missing_key_of_an_event_is_named() -> None:
+    with pytest.raises(InvalidDocumentError) as caught:
+        TaskReadyEvent.from_json("{}")
+    named = str(caught.value)
+    for key in ("type", "execution_id", "namespace", "attempt", "token", "context", "priority"):
+        assert f"$.{key} is missing" in named
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(InvalidJsonError):
+        TaskReadyEvent.from_json("{")
+    with pytest.raises(InvalidJsonError):
+        ExecutionResult.from_json('{"token": NaN}')
+
+
+FAILURE = failure_of(ValueError("no")).to_document()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"token": "t", "status": "Succeeded"},
+        {"token": "t", "status": "Succeeded", "changes": {}, "failure": FAILURE},
+        {"token": "t", "status": "Failed", "changes": {}},
+        {"token": "t", "status": "Failed", "changes": None, "failure": None},
+        {"token": "t", "status": "Perhaps", "changes": {}},
+        {"token": "t", "status": "Succeeded", "changes": {"set": {"a": 1}, "removed": ["a"]}},
+        {"token": "t", "status": "Succeeded", "changes": {"other": 1}},
+        {"token": "t", "status": "Failed", "failure": {**FAILURE, "retry_after_ms": 2**60}},
+        {"token": "t", "status": "Failed", "failure": {**FAILURE, "colour": "red"}},
+        {"status": "Succeeded", "changes": {}},
+    ],
+)
+def test_a_result_of_another_form_is_refused(document: dict[str, object]) -> None:
+    with pytest.raises(InvalidDocumentError):
+        ExecutionResult.from_json(json.dumps(document))
+
+
+def test_a_result_is_a_success_or_a_failure() -> None:
+    with pytest.raises(InvalidDocumentError):
+        ExecutionResult(token="t", status=ResultStatus.SUCCEEDED)
