@@ -55,7 +55,8 @@ def _forgotten_token(patch: Patch) -> None:
 
     def end_attempt(self: Planner, event: AttemptEnded, now: Now) -> list[Effect]:
         execution = self._executions.get(event.execution_id)
-        token = execution.tasks[event.task_number].token if execution else None
+        task = execution.task(event.task_number) if execution else None
+        token = task.token if task else None
         return original(self, replace(event, token=token or event.token), now)
 
     patch.setattr(Planner, "_end_attempt", end_attempt)
@@ -307,7 +308,7 @@ PLANTED = {
     "a queue without order": Planted(_queue_jumped, "jumped the queue"),
     "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
-    "a task given up too soon": Planted(_loss_uncounted, "found"),
+    "a task given up too soon": Planted(_loss_uncounted, "found|must be skipped|saw"),
     "a batch written by halves": Planted(
         _half_written_batch, "forgot .* which it owns|before it was durable"
     ),
