@@ -41,6 +41,12 @@ PHENOMENA = (
     "task_expanded",
     "error_type=ElementFailed",
     "error_type=NoList",
+    "claims the offer of",
+    "hosts",
+    "reports the guest",
+    "cannot hear of its claims",
+    "concedes",
+    "stop_asked_at=",
 )
 
 
