@@ -302,9 +302,11 @@ class Planner:
                 self._unsaved[execution.id] = execution
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
+                # a delay that is not over has its timer, which a wall clock does not move
                 ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
                 for expansion in execution.expansions.values():
                     ready += decide.waiting_elements(expansion)
+                ready = [task for task in ready if task.due_at_us is None]
                 return self._advance(execution, ready, now)
             case _:
                 pass  # it stands so already
