@@ -238,9 +238,16 @@ class OwnershipLostError(EngineError, RuntimeError):
 class ExecutionNotRetryableError(EngineError, ValueError):
     """Only what failed or was cancelled can run again."""
 
-    def __init__(self, execution_id: str, status: str) -> None:
+    def __init__(self, execution_id: str, status: str, *, mapped: Sequence[str] = ()) -> None:
         self.execution_id = execution_id
         self.status = status
+        self.mapped = tuple(mapped)
+        if mapped:
+            super().__init__(
+                f"execution {execution_id} cannot be retried: mapped tasks that have begun "
+                f"({', '.join(map(repr, mapped))}) cannot run again; submit the workflow again"
+            )
+            return
         hint = (
             "submit the workflow again"
             if status == "Completed"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from cloacina.errors import EngineError, ExecutionNotRetryableError, StoreUnavailableError
+from cloacina.errors import EngineError, ExecutionNotRetryableError
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
@@ -149,7 +149,7 @@ class Member(ABC):
         try:
             with self._store.write() as connection:
                 ownership.release(connection, [self._runner_id])
-        except StoreUnavailableError as error:
+        except EngineError as error:
             _LOG.warning("%s; %s", error, self._if_unwritten)
         self._part()
 

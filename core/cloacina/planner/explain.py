@@ -69,7 +69,8 @@ def explain_execution(facts: Facts) -> Explanation:
         hint = "" if status is ExecutionStatus.COMPLETED else "retry it to run it again"
         sentence = f"the execution is {status.value}{because}"
         return Explanation(reason=Reason(status.value), sentence=sentence, unblock=hint)
-    left = [task for task in facts.stored.tasks if not TaskStatus(task.status).is_final]
+    tasks = facts.stored.tasks[: len(facts.stored.topology)]  # the others are elements
+    left = [task for task in tasks if not TaskStatus(task.status).is_final]
     if not left:
         return _execution_held_up(facts) or _nothing_left(facts)
     found = [explain_task(facts, task.number) for task in left]

@@ -44,7 +44,11 @@ def obstacles(stored: StoredExecution, target: Target) -> list[str]:
     found = ["it is being stopped"] if stored.stopping is not None else []
     if any(offer.token is not None for offer in stored.offers):
         found.append("another runner runs an attempt of it: pause it and let the attempt end")
-    for task in stored.tasks:
+    begun = [task.number for task in stored.tasks if task.elements is not None]
+    for number in begun:
+        name = stored.topology.tasks[number].id
+        found.append(f"mapped task {name!r} has begun, and its elements cannot be moved")
+    for task in stored.tasks[: len(stored.topology)]:
         found += _obstacles_of(task, stored.topology, target)
     return found
 

@@ -70,6 +70,12 @@ class Offers:
         """Offer as much as the others have slots for."""
         self._window = min(slots, MOST_OFFERED)
 
+    def reprioritise(self, execution_id: str, priority: int) -> None:
+        """Have the open offers of an execution keep a place under another priority."""
+        for key, offer in self._open.items():
+            if key[0] == execution_id:
+                self._open[key] = replace(offer, place=offer.place.at(priority))
+
     def note_away(self, execution: ExecutionState, task: TaskState) -> None:
         """Remember that an attempt runs elsewhere."""
         self._away.add((execution.id, task.number))

@@ -29,6 +29,9 @@ def reopened(stored: StoredExecution, at_us: int, *, from_failed: bool) -> Execu
         raise ExecutionNotRetryableError(execution.id, execution.status)
     numbers = _from_failed(execution) if from_failed else list(range(len(execution.tasks)))
     what = "what failed and what depends on it" if from_failed else "everything"
+    begun = [execution.topology.tasks[n].id for n in numbers if n in execution.expansions]
+    if begun:
+        raise ExecutionNotRetryableError(execution.id, execution.status, mapped=begun)
     execution.reopen(at_us)
     execution.record("execution_retried", at_us, detail=f"{what}: {len(numbers)} tasks")
     for number in numbers:

@@ -5,8 +5,8 @@ that this very attempt has ended: not earlier, however the attempt was settled m
 takes a place in its pool along with the slot; a full pool holds up nobody who waits for another.
 """
 
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
 
 from cloacina.planner.pools import Pool
 from cloacina.planner.standing import InQueue
@@ -22,11 +22,22 @@ class Place:
     execution_id: str = field(compare=False)
     task_number: int = field(compare=False)
     pool: Pool = field(compare=False)
+    stays: bool = field(default=False, compare=False)
+    """Whether only this runner may have the attempt."""
+
+    @property
+    def queue(self) -> tuple[str, bool]:
+        """Names the queue that it belongs to."""
+        return self.pool.name, self.stays
 
     @property
     def priority(self) -> int:
         """The priority that its execution had when it was queued."""
         return -self.descending_priority
+
+    def at(self, priority: int) -> "Place":
+        """Return the same place under another priority."""
+        return replace(self, descending_priority=-priority)
 
 
 class Slots:
@@ -38,7 +49,7 @@ class Slots:
         self._held: dict[str, str] = {}
         """Token -> the name of the pool in which it has a place."""
         self._taken: dict[str, int] = {}
-        self._queues: dict[str, list[Place]] = {}
+        self._queues: dict[tuple[str, bool], list[Place]] = {}
         self._arrivals = 0
 
     @property
@@ -57,12 +68,20 @@ class Slots:
         return sum(map(len, self._queues.values()))
 
     def wait(
-        self, execution_id: str, task_number: int, *, pool: Pool, priority: int, age_us: int
+        self,
+        execution_id: str,
+        task_number: int,
+        *,
+        pool: Pool,
+        priority: int,
+        age_us: int,
+        stays: bool = False,
     ) -> None:
-        """Queue a task for a slot."""
+        """Queue a task for a slot; one that ``stays`` is for a slot of this runner only."""
         self._arrivals += 1
-        place = Place(-priority, age_us, self._arrivals, execution_id, task_number, pool)
-        heappush(self._queues.setdefault(pool.name, []), place)
+        self.put_back(
+            Place(-priority, age_us, self._arrivals, execution_id, task_number, pool, stays)
+        )
 
     def next_in_turn(self) -> Place | None:
         """Remove and return the first of those for whom there is a slot and a place."""
@@ -78,20 +97,27 @@ class Slots:
 
     @property
     def head(self) -> Place | None:
-        """The first of all, whether there is room for it or not; it stays in the queue."""
-        return min((queue[0] for queue in self._queues.values()), default=None)
+        """The first of those that others may have, whether there is room for it here or not."""
+        firsts = (queue[0] for (_, stays), queue in self._queues.items() if not stays)
+        return min(firsts, default=None)
 
     def remove_first(self, place: Place) -> Place:
         """Take the first of a queue out of it."""
-        queue = self._queues[place.pool.name]
+        queue = self._queues[place.queue]
         heappop(queue)
         if not queue:
-            del self._queues[place.pool.name]
+            del self._queues[place.queue]
         return place
 
     def put_back(self, place: Place) -> None:
         """Queue what was taken out of its queue again, where it was."""
-        heappush(self._queues.setdefault(place.pool.name, []), place)
+        heappush(self._queues.setdefault(place.queue, []), place)
+
+    def reprioritise(self, execution_id: str, priority: int) -> None:
+        """Move what waits of an execution to where another priority puts it."""
+        for queue in self._queues.values():
+            queue[:] = [p.at(priority) if p.execution_id == execution_id else p for p in queue]
+            heapify(queue)
 
     def place_of(self, execution_id: str, task_number: int) -> InQueue | None:
         """Return how a task waits, if it does."""
