@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
     from cloacina.runner.config import DefaultRunnerConfig
+    from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.events import ExecutionEvent
     from cloacina.store.tenant import TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
@@ -51,6 +53,8 @@ __all__ = [
     "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
+    "EventStream",
+    "ExecutionEvent",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -93,6 +97,8 @@ _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "EventStream": "cloacina.runner.events",
+    "ExecutionEvent": "cloacina.store.events",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",

@@ -69,6 +69,9 @@ class SimulatedNeighbours:
         self._runner.point("before it tells of ends")
         self._runner.world.tell_of_ends(self._runner)
 
+    def tell_of_changes(self) -> None:
+        """Nobody follows here."""
+
     def leave(self) -> None:
         world = self._runner.world
         world.database.release([self._runner.id])

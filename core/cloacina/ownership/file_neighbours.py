@@ -31,13 +31,15 @@ class FileNeighbours(Member):
         self._accepts = accepts
         self._presence = Presence(database.sidecar, runner_id)
         self._watch: Watch | None = None
+        self._on_change: Callable[[], None]
         self._at_us = 0
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], on_change: Callable[[], None]) -> None:
         """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
+        self._on_change = on_change
         self._at_us = at_us
         self.join_again()
-        self._watch = Watch(self._presence, notice)
+        self._watch = Watch(self._presence, notice, on_change)
 
     def join_again(self) -> None:
         """Register; while a lock says that we live, nobody strikes us out."""
@@ -83,6 +85,17 @@ class FileNeighbours(Member):
         """Wake those others that asked: executions of ours ended."""
         assert self._watch is not None  # noqa: S101 - join comes first
         self._watch.tell_of_ends()
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something (see ``Neighbours``)."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ask_for_changes()
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it: something was written."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._on_change()
+        self._watch.tell_of_changes()
 
     def _ring_all(self) -> None:
         assert self._watch is not None  # noqa: S101 - join comes first

@@ -38,14 +38,18 @@ class LeaseNeighbours(Member):
         self._times = times
         self._at_us = 0
         self._pulse: Pulse | None = None
+        self._on_change: Callable[[], None]
         self._in_doubt: list[str] = []
         """What a claim was about whose answer was lost."""
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], on_change: Callable[[], None]) -> None:
         """Register with the others; ``notice`` is called whenever it is time to look around."""
+        self._on_change = on_change
         self._at_us = at_us
         self.join_again()
-        self._pulse = Pulse(partial(self._database.open_line, self._runner_id), self._times, notice)
+        self._pulse = Pulse(
+            partial(self._database.open_line, self._runner_id), self._times, notice, on_change
+        )
 
     def join_again(self) -> None:
         """Register with a new lease; nothing is owned yet."""
@@ -83,6 +87,15 @@ class LeaseNeighbours(Member):
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended."""
         self._require_pulse().tell_of_ends()
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something (see ``Neighbours``)."""
+        self._require_pulse().ask_for_changes()
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it: something was written."""
+        self._on_change()
+        self._require_pulse().tell_of_changes()
 
     def _ring_all(self) -> None:
         self._require_pulse().ring(LOOK)

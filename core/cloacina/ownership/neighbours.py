@@ -1,7 +1,7 @@
 """What the kernel needs of the other runners on its database, whichever the database is."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
@@ -10,12 +10,21 @@ from cloacina.store.ownership import Unowned
 
 Accepts = Callable[[Unowned], bool]
 
+ASKED_FOR_S: Final = 30.0
+"""For how long those who were asked to ring at every change do so."""
+
 
 class Neighbours(Protocol):
     """This runner among those that share its database, from ``join`` until ``leave``."""
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
-        """Register with the others; ``notice`` is called, from any thread, when to look around."""
+    def join(self, at_us: int, notice: Callable[[], None], on_change: Callable[[], None]) -> None:
+        """Register with the others; both are called from any thread.
+
+        Args:
+            at_us: now.
+            notice: called when it is time to look around.
+            on_change: called when any runner may have written something, if that was asked for.
+        """
 
     def join_again(self) -> None:
         """Register anew after the others held this runner for dead; nothing is owned then.
@@ -69,6 +78,12 @@ class Neighbours(Protocol):
 
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended."""
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something, for ``ASKED_FOR_S`` from now."""
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it, here or elsewhere: something was written."""
 
     def leave(self) -> None:
         """Leave what is still owned for the others, and go. Calling it again does nothing.
