@@ -74,7 +74,7 @@ class Pulse:
         open_line: Callable[[], Line],
         times: LeaseTimes,
         notice: Callable[[], None],
-        on_change: Callable[[], None],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Call both from the thread.
 

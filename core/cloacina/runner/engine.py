@@ -75,7 +75,8 @@ class Engine:
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
         self.bulletin = Bulletin()
-        self._neighbours.join(now_us, self._look_around, self.bulletin.changed)
+        self._neighbours.when_changed(self.bulletin.changed)
+        self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
         self.outbox = Outbox(self._find, self._look_around, self.await_end)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()

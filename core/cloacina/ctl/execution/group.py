@@ -5,6 +5,9 @@ import click
 from cloacina.ctl.lazy_group import CommandReference, LazyGroup
 
 _COMMANDS = {
+    "events": CommandReference(
+        "cloacina.ctl.execution.events:events", "Show what happened to an execution, and happens."
+    ),
     "list": CommandReference(
         "cloacina.ctl.execution.listing:list_executions", "List executions, the newest first."
     ),
