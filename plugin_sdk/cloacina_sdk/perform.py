@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.outcome import absorb
+from cloacina_sdk.verdict import judge
 
 
 def perform(body: Callable[[Context], object], texts: Mapping[str, str]) -> Changes:
@@ -17,7 +18,11 @@ def perform(body: Callable[[Context], object], texts: Mapping[str, str]) -> Chan
         Exception: whatever the body raises.
     """
     context = Context.from_texts(texts)
-    after = absorb(body(context), context)
+    try:
+        after = absorb(body(context), context)
+    except Exception as error:
+        judge(body, error)
+        raise
     return Changes.between(texts, after.texts())
 
 
@@ -31,5 +36,9 @@ async def perform_async(
         Exception: whatever the body raises.
     """
     context = Context.from_texts(texts)
-    after = absorb(await body(context), context)
+    try:
+        after = absorb(await body(context), context)
+    except Exception as error:
+        judge(body, error)
+        raise
     return Changes.between(texts, after.texts())
