@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
 from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
@@ -70,6 +71,7 @@ class TaskDefinition:
     trigger_rule: Rule | None
     allow_failure: bool
     timeout_ms: int | None = None
+    callbacks: Callbacks = NO_CALLBACKS
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -108,6 +110,7 @@ class TaskOptions:
     trigger_rule: Rule | None
     allow_failure: bool
     timeout_ms: int | None
+    callbacks: Callbacks
 
     @classmethod
     def checked(
@@ -120,6 +123,7 @@ class TaskOptions:
         trigger_rules: Mapping[str, JsonValue] | None,
         allow_failure: bool,
         timeout: timedelta | float | str | None,
+        callbacks: Callbacks,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
         given = {name: value for name, value in retry_options.items() if value is not None}
@@ -134,6 +138,7 @@ class TaskOptions:
             trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
             allow_failure=allow_failure,
             timeout_ms=timeout_in_ms(timeout),
+            callbacks=callbacks,
         )
 
     def decorate(self, function: F) -> F:
@@ -149,6 +154,7 @@ class TaskOptions:
             trigger_rule=self.trigger_rule,
             allow_failure=self.allow_failure,
             timeout_ms=self.timeout_ms,
+            callbacks=self.callbacks,
         )
         try:
             setattr(body, ATTRIBUTE, definition)

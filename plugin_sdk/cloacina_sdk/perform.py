@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.outcome import absorb
-from cloacina_sdk.verdict import judge
+from cloacina_sdk.verdict import judge, note_left
 
 
 def perform(body: Callable[[Context], object], texts: Mapping[str, str]) -> Changes:
@@ -22,6 +22,7 @@ def perform(body: Callable[[Context], object], texts: Mapping[str, str]) -> Chan
         after = absorb(body(context), context)
     except Exception as error:
         judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
         raise
     return Changes.between(texts, after.texts())
 
@@ -40,5 +41,6 @@ async def perform_async(
         after = absorb(await body(context), context)
     except Exception as error:
         judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
         raise
     return Changes.between(texts, after.texts())

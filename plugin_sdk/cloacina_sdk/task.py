@@ -42,6 +42,9 @@ if TYPE_CHECKING:
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
         timeout: timedelta | float | str | None = None,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
+        on_retry: Callable[..., object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -63,6 +66,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
     timeout: timedelta | float | str | None = None,
+    on_success: Callable[..., object] | None = None,
+    on_failure: Callable[..., object] | None = None,
+    on_retry: Callable[..., object] | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -87,6 +93,12 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure: whether the workflow can complete though this task failed.
         timeout: how long one attempt may take, as a timedelta, seconds, or text such as "5s";
             by default what the host says.
+        on_success: called with task id and context after the task completed.
+        on_failure: called with task id, error text and context after each failed attempt; the
+            context has what the body had changed.
+        on_retry: like `on_failure`, if another attempt follows. All three may be async, are called
+            after the state is durable, at most once, and change nothing by what they raise.
+            Packages cannot have them.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
@@ -94,6 +106,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         InvalidRuleError: if the trigger rule is malformed.
     """
     from cloacina_sdk import definition  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -112,6 +125,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         trigger_rules=trigger_rules,
         allow_failure=allow_failure,
         timeout=timeout,
+        callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)
 
