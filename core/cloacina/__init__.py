@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
-    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.events import ExecutionEvent
@@ -53,6 +53,7 @@ __all__ = [
     "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
+    "ElementCounts",
     "EventStream",
     "ExecutionEvent",
     "ExecutionHandle",
@@ -97,6 +98,7 @@ _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "ElementCounts": "cloacina.runner.result",
     "EventStream": "cloacina.runner.events",
     "ExecutionEvent": "cloacina.store.events",
     "ExecutionHandle": "cloacina.runner.handle",
