@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
+    from cloacina.packages.config import PackageConfig
+    from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.events import ExecutionEvent
-    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
@@ -52,6 +54,7 @@ __all__ = [
     "Context",
     "DatabaseAdmin",
     "DefaultRunner",
+    "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
     "ElementCounts",
     "EventStream",
@@ -61,6 +64,7 @@ __all__ = [
     "ExecutorMetrics",
     "Fatal",
     "JsonValue",
+    "PackageConfig",
     "Report",
     "ResultStatus",
     "Retry",
@@ -77,6 +81,7 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "Tenant",
     "TenantConfig",
     "TenantCredentials",
     "Workflow",
@@ -97,6 +102,7 @@ __all__ = [
 _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
+    "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
     "EventStream": "cloacina.runner.events",
@@ -104,6 +110,7 @@ _ENGINE = {
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
+    "PackageConfig": "cloacina.packages.config",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",
     "RoutingConfig": "cloacina.executors.routing",
@@ -113,6 +120,7 @@ _ENGINE = {
     "TaskExecutor": "cloacina_sdk.executor",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "Tenant": "cloacina.store.tenant",
     "TenantConfig": "cloacina.store.tenant",
     "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",
