@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
-    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.tenant import TenantConfig, TenantCredentials
@@ -51,6 +51,7 @@ __all__ = [
     "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
+    "ElementCounts",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -93,6 +94,7 @@ _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
