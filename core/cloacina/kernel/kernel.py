@@ -143,6 +143,7 @@ class Kernel:
             self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
+        self._hosting.settle(committed.gone)
         self._lookout.close_commands()
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
