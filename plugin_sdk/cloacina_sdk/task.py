@@ -42,6 +42,9 @@ if TYPE_CHECKING:
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
         timeout: timedelta | float | str | None = None,
+        map_over: str | None = None,
+        map_into: str | None = None,
+        max_parallel: int | None = None,
         on_success: Callable[..., object] | None = None,
         on_failure: Callable[..., object] | None = None,
         on_retry: Callable[..., object] | None = None,
@@ -66,6 +69,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
     timeout: timedelta | float | str | None = None,
+    map_over: str | None = None,
+    map_into: str | None = None,
+    max_parallel: int | None = None,
     on_success: Callable[..., object] | None = None,
     on_failure: Callable[..., object] | None = None,
     on_retry: Callable[..., object] | None = None,
@@ -74,6 +80,13 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
 
     The function is called with one argument, the Context. It may change it in place, return
     it, return a mapping to merge into it, or return nothing.
+
+    With `map_over` the task is mapped: its function is called once for each element of a list,
+    with the Context and the element, and must leave the Context alone. What it returns, any JSON
+    value, is the element's result. Each element has its own attempts; retries and the timeout
+    are those of one element. Tasks that depend on it wait for all elements, and find the list of
+    results, in the elements' order, under `map_into`. It fails if one element fails for good,
+    once all others have ended.
 
     Args:
         function: what is decorated, when there are no options.
@@ -93,6 +106,10 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure: whether the workflow can complete though this task failed.
         timeout: how long one attempt may take, as a timedelta, seconds, or text such as "5s";
             by default what the host says.
+        map_over: the key of the list that a mapped task runs over.
+        map_into: the key of the list of its results; the task's id if absent.
+        max_parallel: how many of its elements may run at once; by default as many as the
+            runner has slots.
         on_success: called with task id and context after the task completed.
         on_failure: called with task id, error text and context after each failed attempt; the
             context has what the body had changed.
@@ -105,7 +122,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
             if the function cannot be called with a Context.
         InvalidRuleError: if the trigger rule is malformed.
     """
-    from cloacina_sdk import definition  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
     from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
@@ -125,6 +142,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         trigger_rules=trigger_rules,
         allow_failure=allow_failure,
         timeout=timeout,
+        mapped=mapped.checked(map_over, map_into, max_parallel),
         callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)

@@ -102,5 +102,7 @@ def test_what_a_callback_raises_changes_nothing(
 
 
 def test_what_cannot_be_called_is_refused() -> None:
+    with pytest.raises(InvalidDefinitionError, match="cannot have on_success"):
+        task(map_over="xs", on_success=print)
     with pytest.raises(InvalidDefinitionError, match="on_retry takes a function, not 3"):
         task(on_retry=3)  # type: ignore[call-overload]  # on purpose

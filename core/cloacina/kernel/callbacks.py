@@ -50,6 +50,8 @@ class CallbackCaller:
     def attempt_settled(self, effect: AttemptSettled) -> None:
         """Call about the end of an attempt, which is committed."""
         execution, number = effect.execution, effect.task_number
+        if number >= len(execution.topology):
+            return  # an element of a mapped task, which cannot have callbacks
         served = self._runtime.serving(execution.identity)
         spec, task = execution.topology.tasks[number], execution.tasks[number]
         if served is None or task.status is TaskStatus.CANCELLED:
