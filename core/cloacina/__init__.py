@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
-    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
@@ -54,6 +54,7 @@ __all__ = [
     "DefaultRunner",
     "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
+    "ElementCounts",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -99,6 +100,7 @@ _ENGINE = {
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",

@@ -75,7 +75,7 @@ class ThreadExecutor:
 def run_body(event: TaskReadyEvent, body: Body) -> ExecutionResult:
     """Run the body of an embedded sync task in a copy of its submitter's context variables."""
     try:
-        changes = body.own_variables().run(perform, body.function, event.texts)
+        changes = body.own_variables().run(perform, body.function, event.texts, event.element)
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
         return ExecutionResult.failed(event.token, failure_of(error))
     return ExecutionResult.succeeded(event.token, changes)
