@@ -167,8 +167,11 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
+        if committed.has_written:
+            self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
+        self._hosting.settle(committed.gone)
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
             self.dispatcher.variables.pop(execution_id, None)
@@ -315,7 +318,8 @@ class Kernel:
             self._has_obeyed |= answered is None
 
     def _follow(self, settled: Settled) -> None:
-        """Tell of an execution that nobody owned, if it has ended."""
+        """Tell what became of an execution that nobody owned."""
+        self._neighbours.tell_of_changes()
         if settled.ended is not None:
             self._end(settled.ended)
             self._neighbours.tell_of_ends()

@@ -9,6 +9,7 @@ from cloacina.errors import WaitTimeoutError
 from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer
 from cloacina.planner.execution import ExecutionState
+from cloacina.runner.events import EventStream
 from cloacina.runner.result import WorkflowResult
 
 
@@ -45,6 +46,10 @@ class Controls(Protocol):
 
     def explain(self, execution_id: str, task: str | None = None) -> Explanation:
         """Say why it is not running."""
+        ...
+
+    def events(self, execution_id: str, *, after: int = 0, follow: bool = True) -> EventStream:
+        """Return its history."""
         ...
 
 
@@ -100,6 +105,10 @@ class ExecutionHandle:
     def retry(self, *, from_failed: bool = True) -> None:
         """Run the execution again; see ``DefaultRunner.retry_execution``. ``wait`` waits anew."""
         self._ended = self._runner.retry_execution(self.id, from_failed=from_failed)._ended
+
+    def events(self, *, after: int = 0, follow: bool = True) -> EventStream:
+        """Return what happens to the execution; see ``DefaultRunner.events``."""
+        return self._runner.events(self.id, after=after, follow=follow)
 
     def wait(self, timeout: float | None = None) -> WorkflowResult:
         """Block until the execution has ended.
