@@ -115,7 +115,7 @@ def test_a_replay_prints_the_log_whatever_the_hashes_are(hash_seed: str) -> None
 
 def test_the_seeds_reach_what_they_are_meant_to_reach() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(300):
+    for seed in range(600):
         text = simulate(seed).text()
         seen.update(phenomenon for phenomenon in PHENOMENA if phenomenon in text)
     assert [phenomenon for phenomenon in PHENOMENA if not seen[phenomenon]] == []

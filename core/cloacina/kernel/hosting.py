@@ -8,7 +8,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from cloacina.errors import EngineError, StoreUnavailableError
+from cloacina.errors import EngineError, EvictedError, StoreUnavailableError
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
@@ -138,6 +138,9 @@ class Hosting:
         except StoreUnavailableError as error:
             self._lookout.look_later(error)
             self._is_in_doubt = True
+        except EvictedError:
+            self._is_in_doubt = True  # an earlier answer may have been lost: its claims still stand
+            raise
         finally:
             for token in promised:
                 schedule.give_back(token)

@@ -251,6 +251,7 @@ class Kernel:
         try:
             settled = self._neighbours.settle(wanted, self._clock.now(), is_new=True)
         except EngineError as error:
+            self._lookout.note(error)  # it may be written nevertheless
             refuse([ask.answered], error)
             return []
         if settled.verdict is None:
@@ -268,6 +269,7 @@ class Kernel:
                 request.execution_id, self._clock.now().utc_us, from_failed=request.from_failed
             )
         except EngineError as error:
+            self._lookout.note(error)  # it may be written nevertheless
             refuse([request.reopened], error)
             return
         self._follow(Settled(None, execution if execution.status.is_final else None))
