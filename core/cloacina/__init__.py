@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cloacina.runner.result import TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.log_reader import TaskLog
     from cloacina_sdk import (
         BackoffStrategy,
         CloacinaError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
     from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
     from cloacina_sdk.executor import ExecutorMetrics, Report, Tally, TaskExecutor
+    from cloacina_sdk.log_line import LogLine, LogSource
 
 __all__ = [
     "BackoffStrategy",
@@ -53,6 +55,8 @@ __all__ = [
     "ExecutorMetrics",
     "Fatal",
     "JsonValue",
+    "LogLine",
+    "LogSource",
     "Report",
     "ResultStatus",
     "Retry",
@@ -66,6 +70,7 @@ __all__ = [
     "Tally",
     "TaskDefinition",
     "TaskExecutor",
+    "TaskLog",
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
@@ -90,6 +95,8 @@ _ENGINE = {
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
+    "LogLine": "cloacina_sdk.log_line",
+    "LogSource": "cloacina_sdk.log_line",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",
     "RoutingConfig": "cloacina.executors.routing",
@@ -97,6 +104,7 @@ _ENGINE = {
     "Runtime": "cloacina.runtime",
     "Tally": "cloacina_sdk.executor",
     "TaskExecutor": "cloacina_sdk.executor",
+    "TaskLog": "cloacina.store.log_reader",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
     "WorkflowResult": "cloacina.runner.result",

@@ -56,6 +56,7 @@ def test_help_imports_nothing_slow() -> None:
         ["config", "show"],
         ["execution"],
         ["execution", "list"],
+        ["execution", "logs"],
         ["execution", "show"],
         ["inspect"],
         ["key", "new"],

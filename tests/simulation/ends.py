@@ -12,6 +12,7 @@ from cloacina.kernel.observe import Observer
 from cloacina.planner.effects import AttemptSettled, StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded, Now
 from cloacina.planner.execution import ExecutionState
+from simulation import speech
 from simulation.bodies import Body
 from simulation.scenario import SECOND
 
@@ -60,8 +61,18 @@ class SimulatedExecutor:
         body = runner.world.begin_body(runner, effect)
 
         runner.begin(effect.token)
+        runner.kernel.logbook.open(effect.token, effect.execution.id, effect.task_number)
+        if speech.speaks(body):
+            runner.world.after(body.duration_us // 2, partial(self._speak, body, effect.token))
         runner.world.after(body.duration_us, partial(self._report, body, effect.token))
         runner.point("after a body started")
+
+    def _speak(self, body: Body, token: str) -> None:
+        runner = self._runner
+        if runner.is_alive and not body.is_reported:
+            body.has_spoken = True
+            runner.kernel.logbook.write(token, speech.words(token))
+            runner.nudge()
 
     def _report(self, body: Body, token: str) -> None:
         runner = self._runner

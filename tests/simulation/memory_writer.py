@@ -5,9 +5,10 @@ from typing import cast
 
 from cloacina.store import rows
 from cloacina.store.batch import Batch
+from cloacina.store.log_rows import NewLogLine
 from cloacina.store.writer import DuplicateError, MissedError, RefusedError
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, LogRow, TaskRow
 
 
 class SimulatedLink:
@@ -31,6 +32,7 @@ class SimulatedLink:
             self._change_tasks(drafts, batch)
             self._change_attempts(drafts, batch)
             self._move_executions(drafts, batch)
+            self._insert_logs(drafts, batch)
             self._insert_events(drafts, batch)
         except ValueError as error:
             raise RefusedError(error) from error
@@ -94,6 +96,13 @@ class SimulatedLink:
                 finished_at=move.finished_at,
                 event_count=move.event_count,
             )
+
+    def _insert_logs(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[NewLogLine]", batch.rows["logs"]):
+            draft = self._tables.draft(drafts, new.execution_id)
+            if (new.task_number, new.attempt) not in draft.attempts:
+                raise ValueError("FOREIGN KEY constraint failed")
+            insert(draft.logs, (new.task_number, new.attempt, new.seq), LogRow._make(new))
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):

@@ -68,7 +68,19 @@ class EventRow(NamedTuple):
     detail: str | None
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow
+class LogRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    attempt: int
+    seq: int
+    at: str
+    source: str
+    level: int
+    logger: str
+    text: str
+
+
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | LogRow
 
 
 class Snapshot(NamedTuple):
@@ -78,6 +90,7 @@ class Snapshot(NamedTuple):
     tasks: tuple[TaskRow, ...]
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
+    logs: tuple[LogRow, ...]
 
 
 FINAL = frozenset({"Completed", "Failed", "Skipped", "Cancelled"})
@@ -88,8 +101,8 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
     """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
     known: set[tuple[object, ...]] = set()
     if before is not None:
-        known = {before.execution, *before.tasks, *before.attempts, *before.events}
-    rows: list[Row] = [after.execution, *after.tasks, *after.attempts, *after.events]
+        known = {before.execution, *before.tasks, *before.attempts, *before.events, *before.logs}
+    rows: list[Row] = [after.execution, *after.tasks, *after.attempts, *after.events, *after.logs]
     return [_described(row) for row in rows if row not in known]
 
 

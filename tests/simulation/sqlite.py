@@ -8,11 +8,11 @@ from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
 from cloacina.store import commands, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASK_LOGS, TASKS
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter, Link
 from simulation.shared import Accepts
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, LogRow, Snapshot, TaskRow
 
 
 class RealDatabase:
@@ -71,6 +71,7 @@ class RealDatabase:
         tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]
         attempts = [AttemptRow._make(row) for row in self._rows(ATTEMPTS, AttemptRow._fields)]
         events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
+        logs = [LogRow._make(row) for row in self._rows(TASK_LOGS, LogRow._fields)]
         executions = [
             ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
         ]
@@ -80,6 +81,7 @@ class RealDatabase:
                 tuple(task for task in tasks if task.execution_id == execution.id),
                 tuple(attempt for attempt in attempts if attempt.execution_id == execution.id),
                 tuple(event for event in events if event.execution_id == execution.id),
+                tuple(line for line in logs if line.execution_id == execution.id),
             )
             for execution in executions
         }

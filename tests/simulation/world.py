@@ -20,6 +20,7 @@ from simulation.runner import SimulatedRunner
 from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Mishap, Scenario
 from simulation.shared import Shared
 from simulation.snapshot import FINAL
+from simulation.speech import check_logs
 
 DAY = 86_400 * SECOND
 MOST_ENTRIES = 50_000
@@ -196,6 +197,7 @@ class World:
                     runner.planner._schedule.free_slots == runner.slots, f"{runner.id} lacks slots"
                 )
         self.people.check_answers()
+        check_logs(self.monitor.snapshots, self.monitor.bodies)
 
 
 def new_dice(seed: int) -> Random:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
 from cloacina.kernel.bodies import Bodies, import_path
+from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
 from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
+from cloacina_sdk.log_line import LogLine
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.spec import TaskSpec
@@ -38,6 +40,7 @@ class Dispatcher:
         bodies: Bodies,
         routes: Routes,
         send: Callable[[AttemptEnded], None],
+        logbook: LogBook,
         *,
         timeout_ms: int | None = None,
     ) -> None:
@@ -47,11 +50,13 @@ class Dispatcher:
             bodies: of embedded tasks.
             routes: the executors.
             send: takes the ends.
+            logbook: takes what attempts say.
             timeout_ms: what executors are told of tasks that name no limit of their own.
         """
         self._bodies = bodies
         self._routes = routes
         self._send = send
+        self._logbook = logbook
         self._timeout_ms = timeout_ms
         self._running: dict[str, _Running] = {}
         self.variables = bodies.variables
@@ -60,6 +65,7 @@ class Dispatcher:
         """Begin an attempt whose record is committed."""
         execution_id, number, token = effect.execution.id, effect.task_number, effect.token
         self._running[token] = _Running(execution_id, number, None)
+        self._logbook.open(token, execution_id, number)
         try:
             executor = self._routes.executor_of(effect.execution.identity, _task_of(effect))
             self._running[token] = _Running(execution_id, number, executor)
@@ -85,6 +91,10 @@ class Dispatcher:
                 result=result.outcome,
             )
         )
+
+    def said(self, token: str, line: LogLine) -> None:
+        """Take a line that an attempt said (see ``Report``). Safe to call from any thread."""
+        self._logbook.write(token, line)
 
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""

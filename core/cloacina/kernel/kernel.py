@@ -20,9 +20,10 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
+from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
+from cloacina.kernel.requests import Ask, Await, LinesWait, LookAround, Request, Stop, Submission
 from cloacina.kernel.waiters import Waiters, refuse
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
@@ -64,6 +65,7 @@ class Kernel:
         )
         self._lookout = Lookout(neighbours, clock)
         self._waiters = Waiters()
+        self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._stop: Stop | None = None
         self._failure: KernelFailedError | None = None
@@ -156,6 +158,8 @@ class Kernel:
                 self._look_for_ends([message.execution_id])
             case Ask():
                 return self._grant(message)
+            case LinesWait():
+                pass  # it is known now when they are due
             case LookAround():
                 return self._look_around()
             case Stop():
@@ -211,6 +215,7 @@ class Kernel:
         for _ in range(self._inbox.qsize()):
             yield self._inbox.get()
         now_us = self._clock.now().monotonic_us
+        yield from self.logbook.take_due(now_us)
         due = self._planner.next_due_us
         if due is not None and due <= now_us:
             yield TimePassed()
@@ -222,6 +227,7 @@ class Kernel:
             self._planner.next_due_us,
             self._stop.give_up_at_us if self._stop else None,
             self._lookout.next_due_us,
+            self.logbook.next_due_us,
         ]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
@@ -229,7 +235,10 @@ class Kernel:
         return min(max(0, due - self._clock.now().monotonic_us) / 1_000_000, threading.TIMEOUT_MAX)
 
     def _step(self, event: Event) -> list[Effect]:
-        return self._planner.step(event, self._clock.now())
+        now = self._clock.now()
+        for said in self.logbook.before(event):
+            self._planner.step(said, now)
+        return self._planner.step(event, now)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

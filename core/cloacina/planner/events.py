@@ -100,6 +100,28 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaidLine:
+    """A line that an attempt printed or logged, under its number within the attempt."""
+
+    seq: int
+    at_us: int
+    source: str
+    level: int
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSaid:
+    """An attempt printed or logged something."""
+
+    execution_id: str
+    task_number: int
+    token: str
+    lines: tuple[SaidLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requested:
     """Somebody wants an execution to be cancelled, paused or resumed."""
 
@@ -112,4 +134,4 @@ class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed
+Event = Submitted | Claimed | AttemptEnded | AttemptSaid | Requested | TimePassed

@@ -14,7 +14,7 @@ from cloacina.model.states import (
     TaskStatus,
 )
 from cloacina.model.topology import Topology
-from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.planner.events import Identity, SaidLine, StoredExecution, StoredTask
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -104,6 +104,8 @@ class Unsaved:
     starts: list[AttemptStart] = field(default_factory=list)
     ends: list[AttemptEnd] = field(default_factory=list)
     history: list[HistoryEvent] = field(default_factory=list)
+    said: list[tuple[int, int, SaidLine]] = field(default_factory=list)
+    """Task number, attempt, and a line that the attempt said."""
 
 
 @dataclass(slots=True)

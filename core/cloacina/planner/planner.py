@@ -22,6 +22,7 @@ from cloacina.planner.effects import (
 )
 from cloacina.planner.events import (
     AttemptEnded,
+    AttemptSaid,
     Claimed,
     Event,
     Now,
@@ -53,6 +54,8 @@ class Planner:
                 return self._restore(event, now)
             case AttemptEnded():
                 return self._end_attempt(event, now)
+            case AttemptSaid():
+                return self._hear(event)
             case Requested():
                 return self._grant(event, now)
             case TimePassed():
@@ -157,6 +160,14 @@ class Planner:
         ready = decide.succeed(execution, task, event.result, now.utc_us)
         settled = self._settled(execution, task, attempt, now)
         return [settled, *self._advance(execution, ready, now)]
+
+    def _hear(self, event: AttemptSaid) -> list[Effect]:
+        execution = self._executions.get(event.execution_id)
+        task = None if execution is None else execution.tasks[event.task_number]
+        if execution is not None and task is not None and task.token == event.token:
+            execution.unsaved.said += [(task.number, task.attempt, line) for line in event.lines]
+            self._unsaved[execution.id] = execution
+        return []
 
     def _fail(
         self, execution: ExecutionState, task: TaskState, failure: TaskFailure, now: Now

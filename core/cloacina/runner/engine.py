@@ -66,6 +66,7 @@ class Engine:
             fleet.bodies,
             fleet.routes,
             self._kernel.send,
+            self._kernel.logbook,
             timeout_ms=_milliseconds(config.task_timeout_seconds),
         )
         self._neighbours.join(now_us, self._look_around)

@@ -41,6 +41,7 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
+from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.url import Location, parse_location
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
@@ -329,6 +330,27 @@ class DefaultRunner:
         """
         with self._require_engine().database.read() as connection:
             return WorkflowResult(restored(reader.load(connection, execution_id)))
+
+    def logs(
+        self, execution_id: str, task: str | None = None, attempt: int | None = None
+    ) -> list[TaskLog]:
+        """Return what the attempts of an execution printed and logged, in order.
+
+        Log records of all tasks are kept, what is printed only of packages' tasks; of one attempt
+        at most 10,000 lines and 1 MiB. What an attempt that runs says is there after a second or
+        two, the rest with its end.
+
+        Args:
+            execution_id: of any execution of this database.
+            task: only of this task.
+            attempt: only of its attempts of this number, counted from 1.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            TaskNotFoundError: if it has no task with that id.
+        """
+        with self._require_engine().database.read() as connection:
+            return task_logs(connection, execution_id, task, attempt)
 
     def executions(
         self, *, status: str | None = None, workflow: str | None = None, limit: int = 50

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.store import rows
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+from cloacina.store.log_rows import NewLogLine
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASK_LOGS, TASKS
 
 Row = tuple[object, ...]
 Schemas = Mapping[str | None, str]
@@ -44,6 +45,7 @@ INSERT_TASK = sa.insert(TASKS).values(
     {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
 )
 INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
+INSERT_LOG_LINE = _insert(TASK_LOGS, NewLogLine)
 INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
 
 MOVE_TASK = (
@@ -154,6 +156,7 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     ("attempts", INSERT_ATTEMPT, rows.NewAttempt, False),
     ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
     ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
+    ("logs", INSERT_LOG_LINE, NewLogLine, False),
     ("events", INSERT_EVENT, rows.NewEvent, False),
 )
 

@@ -150,6 +150,25 @@ ATTEMPTS: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+TASK_LOGS: Final = sa.Table(
+    "task_logs",
+    METADATA,
+    sa.Column("execution_id", sa.Text, primary_key=True),
+    sa.Column("task_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("source"),
+    _number("level"),
+    _text("logger"),
+    _text("text"),
+    sa.ForeignKeyConstraint(
+        ["execution_id", "task_number", "attempt"],
+        [ATTEMPTS.c.execution_id, ATTEMPTS.c.task_number, ATTEMPTS.c.number],
+    ),
+    sqlite_with_rowid=False,
+)
+
 EVENTS: Final = sa.Table(
     "execution_events",
     METADATA,

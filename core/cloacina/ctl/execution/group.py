@@ -8,6 +8,9 @@ _COMMANDS = {
     "list": CommandReference(
         "cloacina.ctl.execution.listing:list_executions", "List executions, the newest first."
     ),
+    "logs": CommandReference(
+        "cloacina.ctl.execution.logs:logs", "Show what the tasks of an execution said."
+    ),
     "show": CommandReference(
         "cloacina.ctl.execution.show:show", "Show one execution as it stands."
     ),

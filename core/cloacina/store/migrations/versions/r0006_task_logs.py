@@ -1,0 +1,32 @@
+"""What attempts printed and logged."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.create_table(
+        "task_logs",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("task_number", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("logger", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "execution_id", "task_number", "attempt", "seq", name="pk_task_logs"
+        ),
+        sa.ForeignKeyConstraint(
+            ["execution_id", "task_number", "attempt"],
+            ["task_attempts.execution_id", "task_attempts.task_number", "task_attempts.number"],
+            name="fk_task_logs_execution_id_task_number_attempt",
+        ),
+        sqlite_with_rowid=False,
+    )
