@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
     from cloacina.runner.config import DefaultRunnerConfig
+    from cloacina.runner.console import init_logging
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
     from cloacina_sdk.executor import ExecutorMetrics, Report, Tally, TaskExecutor
     from cloacina_sdk.log_line import LogLine, LogSource
+    from cloacina_sdk.metrics import MetricKind, Sample, to_prometheus_text
 
 __all__ = [
     "BackoffStrategy",
@@ -57,6 +59,7 @@ __all__ = [
     "JsonValue",
     "LogLine",
     "LogSource",
+    "MetricKind",
     "Report",
     "ResultStatus",
     "Retry",
@@ -67,6 +70,7 @@ __all__ = [
     "RoutingRule",
     "Rule",
     "Runtime",
+    "Sample",
     "Tally",
     "TaskDefinition",
     "TaskExecutor",
@@ -81,11 +85,13 @@ __all__ = [
     "always",
     "any_of",
     "context_value",
+    "init_logging",
     "none_of",
     "task",
     "task_failed",
     "task_skipped",
     "task_success",
+    "to_prometheus_text",
     "workflow",
 ]
 
@@ -96,6 +102,10 @@ _ENGINE = {
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
     "LogLine": "cloacina_sdk.log_line",
+    "MetricKind": "cloacina_sdk.metrics",
+    "Sample": "cloacina_sdk.metrics",
+    "init_logging": "cloacina.runner.console",
+    "to_prometheus_text": "cloacina_sdk.metrics",
     "LogSource": "cloacina_sdk.log_line",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",

@@ -193,7 +193,7 @@ class _Pool:
     def _run(worker: WorkerProcess, event: TaskReadyEvent, report: Report) -> Changes | TaskFailure:
         namespace = event.namespace
         fields = {
-            "execution_id": event.execution_id,
+            "execution": event.execution_id,
             "tenant": namespace.tenant_id,
             "package": namespace.package_name,
             "workflow": namespace.workflow_id,

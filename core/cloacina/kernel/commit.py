@@ -13,6 +13,8 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
+from cloacina.kernel.journal import fields_of
+from cloacina.kernel.meter import Meter
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.execution import ExecutionState
@@ -39,9 +41,16 @@ class Committer:
     """Writes a runner's changes. Belongs to the kernel's thread, but for ``give_up_at``."""
 
     def __init__(
-        self, *, planner: Planner, writer: Writer, neighbours: Neighbours, clock: Clock
+        self,
+        *,
+        planner: Planner,
+        writer: Writer,
+        neighbours: Neighbours,
+        clock: Clock,
+        meter: Meter,
     ) -> None:
-        """Write what ``planner`` changed through ``writer``."""
+        """Write what ``planner`` changed through ``writer``, and count it on ``meter``."""
+        self._meter = meter
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
@@ -64,6 +73,7 @@ class Committer:
         while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
             written = self._write(unsaved, committed)
             for execution in written.saved:
+                self._meter.saved(execution)
                 self._planner.saved(execution)
             committed.gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
@@ -88,7 +98,7 @@ class Committer:
         refused = (execution for execution, _ in written.rejected)
         for execution in (*written.lost, *refused, *written.postponed):
             if not isinstance(gone[execution.id], DuplicateExecutionError):  # else it was foreseen
-                _LOG.error("%s", gone[execution.id])
+                _LOG.error("%s", gone[execution.id], extra=fields_of(execution))
             self._planner.forget(execution.id)
         return gone
 
@@ -111,7 +121,10 @@ class Committer:
                     new = [each for each in unsaved if each.stored_status is None]
                     written = Written(postponed=new)
                 left, written.postponed = written.postponed, []
+                begun_us = self._clock.now().monotonic_us
                 written.add(self._writer.commit(left))
+                spent_us = self._clock.now().monotonic_us - begun_us
+                self._meter.committed(len(left), spent_us / 1_000_000)
             except EvictedError as error:
                 self.note_eviction(error)
                 written = Written(postponed=list(unsaved))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
 from cloacina.kernel.bodies import Bodies, import_path
+from cloacina.kernel.journal import fields_of
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
 from cloacina.planner.effects import StartAttempt, StopAttempt
@@ -74,7 +75,11 @@ class Dispatcher:
             failure = replace(failure_of(error), is_fatal=True)
             self.finished(ExecutionResult.failed(token, failure))
         except Exception as error:  # noqa: BLE001 - its fault is this attempt's
-            _LOG.exception("the executor could not start %s", _task_of(effect).id)
+            _LOG.exception(
+                "the executor could not start task %r",
+                _task_of(effect).id,
+                extra=fields_of(effect.execution, number, effect.attempt),
+            )
             self.finished(ExecutionResult.failed(token, failure_of(error)))
 
     def finished(self, result: ExecutionResult) -> None:
@@ -104,11 +109,22 @@ class Dispatcher:
         try:
             running.executor.cancel(effect.token, is_kill=effect.is_kill)
         except Exception:  # noqa: BLE001 - a loop that its owner closed, for one
-            _LOG.exception("an attempt of execution %s could not be cancelled", effect.execution.id)
+            fields = fields_of(effect.execution, effect.task_number)
+            _LOG.exception(
+                "an attempt of task %r could not be cancelled", fields["task"], extra=fields
+            )
 
     def metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor did so far, by name. Safe to call from any thread."""
-        return {name: each.metrics() for name, each in self._routes.executors.items()}
+        found: dict[str, ExecutorMetrics] = {}
+        for name, executor in self._routes.executors.items():
+            try:
+                metrics = executor.metrics()
+            except Exception:  # noqa: BLE001 - one that cannot count must not hide the others
+                _LOG.exception("executor %r could not be asked for its metrics", name)
+            else:
+                found[name] = metrics
+        return found
 
     def close(self, timeout_s: float) -> None:
         """Stop every executor, all of them together within about ``timeout_s``."""

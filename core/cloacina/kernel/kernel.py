@@ -22,6 +22,7 @@ from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
+from cloacina.kernel.meter import Meter
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LinesWait, LookAround, Request, Stop, Submission
 from cloacina.kernel.waiters import Waiters, refuse
@@ -60,8 +61,9 @@ class Kernel:
         self._neighbours = neighbours
         self._observer = observer
         self._clock = clock
+        self.meter = Meter()
         self._committer = Committer(
-            planner=planner, writer=writer, neighbours=neighbours, clock=clock
+            planner=planner, writer=writer, neighbours=neighbours, clock=clock, meter=self.meter
         )
         self._lookout = Lookout(neighbours, clock)
         self._waiters = Waiters()
@@ -137,6 +139,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
+        self.meter.look(self._planner)
         if committed.has_joined_again:
             self._inbox.put(LookAround())
         self._lookout.close_commands()

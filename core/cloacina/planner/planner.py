@@ -32,6 +32,7 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.schedule import Limits, Schedule, Sources
+from cloacina.planner.slots import Slots
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
 
@@ -94,6 +95,16 @@ class Planner:
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
         return self._schedule.next_due_us
+
+    @property
+    def in_flight(self) -> int:
+        """How many executions this runner has."""
+        return len(self._executions)
+
+    @property
+    def slots(self) -> Slots:
+        """Who may run, and who waits."""
+        return self._schedule.slots
 
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""

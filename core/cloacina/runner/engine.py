@@ -25,6 +25,7 @@ from cloacina.runtime import Runtime
 from cloacina.store import ownership
 from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
+from cloacina_sdk.metrics import Sample
 
 
 class Engine:
@@ -79,6 +80,10 @@ class Engine:
     def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run async tasks on ``loop`` from now on."""
         self._loop_executor.adopt(loop)
+
+    def metrics(self) -> list[Sample]:
+        """Return what this runner and its executors did so far."""
+        return self._kernel.meter.samples(self.executor_metrics())
 
     def executor_metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor did so far, by name."""

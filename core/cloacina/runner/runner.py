@@ -27,7 +27,7 @@ from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.events import Submitted
 from cloacina.planner.execution import restored
-from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
+from cloacina.plugins import new_plugin_manager, notify, refuse_executors, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
 from cloacina.runner.fleet import Fleet, brought_executors
@@ -46,6 +46,7 @@ from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
+from cloacina_sdk.metrics import Sample
 
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
@@ -123,6 +124,7 @@ class DefaultRunner:
             self._location, self._config, self.runtime, self.plugins, fleet
         )
         _OPEN.add(self)
+        self._offer_metrics()
 
     @property
     def config(self) -> DefaultRunnerConfig:
@@ -186,6 +188,22 @@ class DefaultRunner:
         """
         refuse_executors(self.plugins, plugin)
         register_plugin(self.plugins, plugin, self.runtime)
+        self._offer_metrics(only=plugin)
+
+    def _offer_metrics(self, only: object | None = None) -> None:
+        arguments = {"read": self.metrics}
+        notify(self.plugins, "cloacina_metrics_ready", lambda: arguments, only=only)
+
+    def metrics(self) -> list[Sample]:
+        """Return what this runner did so far, and how it stands.
+
+        Changes are counted when they are committed. ``to_prometheus_text`` writes samples as
+        Prometheus reads them; hooks are handed this method (``cloacina_metrics_ready``).
+
+        Raises:
+            RunnerClosedError: after ``shutdown``.
+        """
+        return self._require_engine().metrics()
 
     def executor_metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor of this runner did so far, by its name."""
