@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.log_reader import TaskLog
+    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
         CloacinaError,
@@ -50,6 +52,7 @@ __all__ = [
     "BackoffStrategy",
     "CloacinaError",
     "Context",
+    "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
     "ExecutionHandle",
@@ -78,6 +81,8 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "TenantConfig",
+    "TenantCredentials",
     "Workflow",
     "WorkflowBuilder",
     "WorkflowResult",
@@ -96,6 +101,7 @@ __all__ = [
 ]
 
 _ENGINE = {
+    "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ExecutionHandle": "cloacina.runner.handle",
@@ -117,6 +123,8 @@ _ENGINE = {
     "TaskLog": "cloacina.store.log_reader",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "TenantConfig": "cloacina.store.tenant",
+    "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",
 }
 

@@ -38,7 +38,7 @@ def test_what_a_runner_wrote_that_nobody_knows_any_more_is_taken_over(
 ) -> None:
     write_as(database, "struck out")
     here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
-    here.join(0, lambda: None)
+    here.join(0, lambda: None, slots=1)
     assert [stored.identity.execution_id for stored in here.take_over()] == ["e"]
     assert here.take_over() == ()
     here.leave()
@@ -48,7 +48,7 @@ def test_a_database_that_is_held_is_told_from_one_that_is_broken(
     database: SqliteDatabase, tmp_path: Path
 ) -> None:
     here = FileNeighbours(database, "here", lambda _found: True, lambda: 0)
-    here.join(0, lambda: None)
+    here.join(0, lambda: None, slots=1)
     write_as(database, "struck out")
     with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

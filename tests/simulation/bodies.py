@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from cloacina.planner.effects import StartAttempt
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
@@ -38,18 +37,29 @@ class Body:
         return True
 
 
-def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> Body:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An attempt that is to run."""
+
+    execution_id: str
+    workflow: str
+    task: TaskSpec
+    task_number: int
+    attempt: int
+    token: str
+    texts: Mapping[str, str]
+
+
+def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
     """Decide what a body that starts now will do."""
-    topology = start.execution.topology
-    task = topology.tasks[start.task_number]
     return Body(
-        execution_id=start.execution.id,
+        execution_id=start.execution_id,
         task_number=start.task_number,
         attempt=start.attempt,
         runner_id=runner_id,
         texts=start.texts,
         duration_us=_duration_us(dice),
-        result=_result(task, start.task_number, start.texts, nature, dice),
+        result=_result(start.task, start.task_number, start.texts, nature, dice),
         obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from cloacina.model.topology import Topology
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
+from simulation import offers
 from simulation.bodies import Body
-from simulation.log import ViolationError
+from simulation.log import require
 from simulation.snapshot import FINAL, AttemptRow, EventRow, Snapshot, TaskRow
 
 _EVENT_OF_END = {
@@ -34,16 +35,6 @@ class Change:
     writer: str
     epoch: int | None
     """The epoch in which a runner wrote; ``None`` for a claim or release."""
-
-
-def require(claim: object, message: str) -> None:
-    """Raise unless ``claim`` holds.
-
-    Raises:
-        ViolationError: if it does not.
-    """
-    if not claim:
-        raise ViolationError(message)
 
 
 def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
@@ -73,6 +64,7 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
             require(known.outcome is None, f"the end of {attempt} was rewritten")
             require(known[:6] == attempt[:6], f"the start of {attempt} was rewritten")
     require(not any(n for (_, kind), n in kinds.items() if kind == "task_started"), "odd starts")
+    offers.check_owner(before, after, change.writer)
     _check_numbers(after)
     _check_final(change, fresh)
 
@@ -135,9 +127,10 @@ def _check_task(
 def _check_start(
     change: Change, was: TaskRow | None, attempt: AttemptRow, tokens: set[str]
 ) -> None:
-    require(attempt.token not in tokens, f"the token of {attempt} was used before")
-    tokens.add(attempt.token)
-    require(attempt.runner == change.writer, f"{attempt} was started by {change.writer}")
+    if not offers.is_claimed(change.before, attempt):
+        require(attempt.token not in tokens, f"the token of {attempt} was used before")
+        tokens.add(attempt.token)
+        require(attempt.runner == change.writer, f"{attempt} was started by {change.writer}")
     require(was is None or was.status not in FINAL, f"{attempt} starts a task that had ended")
 
 

@@ -5,6 +5,7 @@ logs, which hold every row, must be equal byte for byte.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cloacina.model.states import Wish
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
@@ -15,6 +16,7 @@ from cloacina.store.timestamps import from_text
 from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
+from simulation.memory_offers import MemoryOffers
 from simulation.memory_tables import Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.shared import Accepts
@@ -26,21 +28,26 @@ class SimulatedDatabase:
 
     def __init__(self) -> None:
         self._tables = Tables()
-        self._runners: list[str] = []
+        self._runners: dict[str, int] = {}
+        self.offers = MemoryOffers(self._tables, lambda: self._runners)
         self._commands: list[Command] = []
 
     def link(self) -> Link:
         return SimulatedLink(self._tables)
 
-    def register(self, runner_id: str, _at_us: int) -> None:
-        self._runners.append(runner_id)
+    def register(self, runner_id: str, _at_us: int, slots: int) -> None:
+        self._runners[runner_id] = slots
+
+    def slots_of_peers(self, runner_id: str) -> int:
+        return sum(slots for name, slots in self._runners.items() if name != runner_id)
 
     def runner_ids(self) -> list[str]:
         return sorted(self._runners)
 
     def release(self, gone: Iterable[str]) -> None:
         struck_out = set(gone)
-        self._runners = [name for name in self._runners if name not in struck_out]
+        for name in struck_out & self._runners.keys():
+            del self._runners[name]
         for row in self._unfinished():
             if row.owner is not None and row.owner not in self._runners:
                 self._replace(row._replace(owner=None))
@@ -60,7 +67,7 @@ class SimulatedDatabase:
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
-        return list(map(self.load, claimed))
+        return [replace(self.load(name), offers=self.offers.of_execution(name)) for name in claimed]
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, LogRow, Snapshot, TaskRow
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    Snapshot,
+    TaskRow,
+)
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
@@ -18,6 +26,7 @@ class Draft:
     tasks: dict[int, TaskRow] = field(default_factory=dict)
     attempts: dict[tuple[int, int], AttemptRow] = field(default_factory=dict)
     events: dict[int, EventRow] = field(default_factory=dict)
+    offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
     logs: dict[tuple[int, int, int], LogRow] = field(default_factory=dict)
 
     @classmethod
@@ -27,6 +36,7 @@ class Draft:
             {task.number: task for task in stored.tasks},
             {(attempt.task_number, attempt.number): attempt for attempt in stored.attempts},
             {event.seq: event for event in stored.events},
+            {(offer.task_number, offer.attempt): offer for offer in stored.offers},
             {(line.task_number, line.attempt, line.seq): line for line in stored.logs},
         )
 
@@ -36,6 +46,7 @@ class Draft:
             tuple(self.tasks[number] for number in sorted(self.tasks)),
             tuple(self.attempts[key] for key in sorted(self.attempts)),
             tuple(self.events[seq] for seq in sorted(self.events)),
+            tuple(self.offers[key] for key in sorted(self.offers)),
             tuple(self.logs[key] for key in sorted(self.logs)),
         )
 

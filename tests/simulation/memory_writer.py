@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import cast
 
+from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
 from cloacina.store.log_rows import NewLogLine
-from cloacina.store.writer import DuplicateError, MissedError, RefusedError
+from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
+from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, LogRow, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, LogRow, OfferRow, TaskRow
 
 
 class SimulatedLink:
@@ -29,8 +31,10 @@ class SimulatedLink:
         drafts: dict[str, Draft] = {}
         try:
             self._insert_executions(drafts, batch, self._tables.graphs | graphs)
+            self._remove_offers(drafts, batch)
             self._change_tasks(drafts, batch)
             self._change_attempts(drafts, batch)
+            self._insert_offers(drafts, batch)
             self._move_executions(drafts, batch)
             self._insert_logs(drafts, batch)
             self._insert_events(drafts, batch)
@@ -49,6 +53,38 @@ class SimulatedLink:
             if new.idempotency_key is not None and _scope(new) in self._taken(drafts):
                 raise DuplicateError(ValueError("UNIQUE constraint failed"))
             insert(drafts, new.id, Draft(ExecutionRow._make(new)))
+
+    def _remove_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        claimed: list[SeenOffer] = []
+        for withdrawal in cast("list[rows.OfferWithdrawal]", batch.rows["offer_withdrawals"]):
+            offers = self._tables.draft(drafts, withdrawal.execution_id).offers
+            offer = offers.get(withdrawal[1:])
+            if offer is None:
+                raise MissedError
+            if offer.claimed_by is None:
+                del offers[withdrawal[1:]]
+            else:
+                claimed.append(seen_offer(offer, is_runner_alive=False))
+        if claimed:
+            raise ClaimedError(claimed)
+        for stop in cast("list[rows.OfferStop]", batch.rows["offer_stops"]):
+            offers = self._tables.draft(drafts, stop.execution_id).offers
+            key = stop.task_number, stop.attempt
+            if key not in offers or offers[key].token != stop.token:
+                raise MissedError
+            offers[key] = offers[key]._replace(stop_asked_at=stop.stop_asked_at)
+        for settled in cast("list[rows.OfferSettlement]", batch.rows["offer_settlements"]):
+            offers = self._tables.draft(drafts, settled.execution_id).offers
+            key = settled.task_number, settled.attempt
+            if key not in offers or offers[key].token != settled.token:
+                raise MissedError
+            del offers[key]
+
+    def _insert_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[rows.NewOffer]", batch.rows["offers"]):
+            offers = self._tables.draft(drafts, new.execution_id).offers
+            row = OfferRow(*new, None, None, None, None, None, None)
+            insert(offers, (new.task_number, new.attempt), row)
 
     def _taken(self, drafts: Mapping[str, Draft]) -> set[tuple[str | None, ...]]:
         stored = {_scope(snapshot.execution) for snapshot in self._tables.executions.values()}
@@ -100,8 +136,6 @@ class SimulatedLink:
     def _insert_logs(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[NewLogLine]", batch.rows["logs"]):
             draft = self._tables.draft(drafts, new.execution_id)
-            if (new.task_number, new.attempt) not in draft.attempts:
-                raise ValueError("FOREIGN KEY constraint failed")
             insert(draft.logs, (new.task_number, new.attempt, new.seq), LogRow._make(new))
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:

@@ -8,10 +8,9 @@ from cloacina.model.topology import Topology
 from cloacina.planner.planner import Planner
 from cloacina_sdk.context import Context
 from cloacina_sdk.spec import WorkflowSpec
-from simulation import invariants, oracle
+from simulation import invariants, offers, oracle
 from simulation.bodies import Body
-from simulation.invariants import require
-from simulation.log import Difference, Log
+from simulation.log import Difference, Log, require
 from simulation.shared import Shared
 from simulation.snapshot import FINAL, Snapshot
 
@@ -81,16 +80,30 @@ class Monitor:
                 self.last_end_us = at_us
                 self._judge(after, topology)
 
-    def body_starts(self, token: str, body: Body) -> None:
+    def observe_guest(self, at_us: int, writer: Watched) -> None:
+        """Look at what ``writer`` did to offers, its own or others'."""
+        for execution_id, after in sorted(self._database.snapshots().items()):
+            before = self.snapshots[execution_id]
+            if before is after or before == after:
+                continue
+            self._log.add(at_us, writer.id, Difference(before, after))
+            offers.check_guest(before, after, writer.id, self._tokens)
+            self.snapshots[execution_id] = after
+
+    def body_starts(self, token: str, body: Body, *, is_guest: bool = False) -> None:
         """Judge the start of a body by what is committed at this moment."""
         require(token not in self.bodies, f"the body of {token} started twice")
         self.bodies[token] = body
         snapshot = self.snapshots.get(body.execution_id)
         require(snapshot is not None, f"{token} started before its execution was durable")
         assert snapshot is not None
+        if is_guest and any(offer.token == token for offer in snapshot.offers):
+            return
         attempt = next((a for a in snapshot.attempts if a.token == token), None)
         require(attempt is not None, f"{token} started before that was durable")
         assert attempt is not None
+        if is_guest:
+            return  # it stood still after its claim, and its owner did not wait
         was_fenced_off = snapshot.execution.owner != body.runner_id
         fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
@@ -116,6 +129,7 @@ class Monitor:
                 require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
+            offers.check_idle(runner.id, runner.planner, self.snapshots.values())
         passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
         for token in begun:
             row = self.snapshots[self.bodies[token].execution_id].execution

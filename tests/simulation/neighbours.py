@@ -4,12 +4,14 @@ In place of OS locks and bells the world knows who holds its lock, and a bell ri
 delay. A runner that lost its lock while it lives registers again before it claims anything.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
 from simulation.snapshot import FINAL
@@ -42,6 +44,8 @@ class SimulatedNeighbours:
         names = [stored.identity.execution_id for stored in claimed]
         runner.log(f"strikes out {dead}, claims {names}")
         world.monitor.observe(world.now_us, runner, None)
+        if dead:
+            world.ring(runner)
         runner.point("after it took over")
         return claimed
 
@@ -69,6 +73,55 @@ class SimulatedNeighbours:
         self._runner.point("before it tells of ends")
         self._runner.world.tell_of_ends(self._runner)
 
+    def see_offers(self, look: Look) -> Sight:
+        self._read("look at offers")
+        runner, database = self._runner, self._runner.world.database
+        return Sight(
+            peer_slots=database.slots_of_peers(runner.id),
+            own=database.offers.claimed_from(runner.id) if look.has_own else (),
+            guests=database.offers.guests(runner.id) if look.has_guests else {},
+            open=tuple(database.offers.open_offers(runner.id)) if look.may_claim else (),
+        )
+
+    def claim_offers(
+        self,
+        accepts: Callable[[OpenOffer], bool],
+        new_token: Callable[[], str],
+        known: Collection[str],
+    ) -> Sequence[ClaimedOffer]:
+        runner, world = self._runner, self._runner.world
+        runner.point("before it claims offers")
+        self._read("claim offers")
+        if not runner.has_lock:
+            self._register_again()
+        now_us = runner.now().utc_us
+        claimed = world.database.offers.claim(runner.id, accepts, new_token, known, now_us)
+        for each in claimed:
+            place = f"{each.offer.identity.execution_id} task {each.offer.task_number}"
+            runner.log(f"claims the offer of {place}")
+        world.monitor.observe_guest(world.now_us, runner)
+        runner.point("after it claimed offers")
+        self._read("hear of its claims")
+        if claimed:
+            world.ring(runner)
+        return claimed
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        runner, world = self._runner, self._runner.world
+        runner.point("before it reports guests")
+        self._read("report guests")
+        world.database.offers.report(reports, runner.now().utc_us)
+        for report in reports:
+            runner.log(f"reports the guest {report.execution_id} task {report.task_number}")
+        world.monitor.observe_guest(world.now_us, runner)
+        runner.point("after it reported guests")
+        self._read("hear of its report")
+        world.ring(runner)
+
+    def tell_of_offers(self) -> None:
+        self._runner.point("before it tells of offers")
+        self._runner.world.ring(self._runner)
+
     def leave(self) -> None:
         world = self._runner.world
         world.database.release([self._runner.id])
@@ -84,7 +137,7 @@ class SimulatedNeighbours:
     def _register_again(self) -> None:
         runner, database = self._runner, self._runner.world.database
         if runner.id not in database.runner_ids():
-            database.register(runner.id, runner.now().utc_us)
+            database.register(runner.id, runner.now().utc_us, runner.slots)
             runner.was_struck_out = True
         runner.has_lock = True
         runner.log("has its lock again")

@@ -9,8 +9,7 @@ from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, Submitted
 from cloacina.planner.execution import ExecutionState
-from simulation.invariants import require
-from simulation.log import ViolationError
+from simulation.log import ViolationError, require
 from simulation.scenario import SECOND, Order
 from simulation.snapshot import FINAL
 

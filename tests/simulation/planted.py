@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,12 +16,16 @@ from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.guests import OpenOffer
+from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
-from simulation import memory, memory_writer
+from simulation import memory, memory_offers, memory_writer
+from simulation.memory_offers import MemoryOffers
+from simulation.memory_tables import Draft
 from simulation.memory_writer import SimulatedLink
 from simulation.neighbours import SimulatedNeighbours
 from simulation.snapshot import ExecutionRow
@@ -255,6 +259,32 @@ def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
 
+def _claimed_twice(patch: Patch) -> None:
+    def open_offers(self: MemoryOffers, runner_id: str) -> list[OpenOffer]:
+        return [memory_offers._open(row) for row in self._rows() if row.offered_by != runner_id]
+
+    patch.setattr(MemoryOffers, "open_offers", open_offers)
+
+
+def _lost_guests_awaited(patch: Patch) -> None:
+    original = Planner._see
+
+    def see(self: Planner, seen: SeenOffer, now: Now) -> list[Effect]:
+        return original(self, replace(seen, is_runner_alive=True), now)
+
+    patch.setattr(Planner, "_see", see)
+
+
+def _taken_back_unasked(patch: Patch) -> None:
+    def remove_offers(self: SimulatedLink, drafts: dict[str, Draft], batch: Batch) -> None:
+        for kind in ("offer_withdrawals", "offer_settlements"):
+            for row in batch.rows[kind]:
+                offers = self._tables.draft(drafts, str(row[0])).offers
+                offers.pop(cast("tuple[int, int]", row[1:3]), None)
+
+    patch.setattr(SimulatedLink, "_remove_offers", remove_offers)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -264,7 +294,9 @@ PLANTED = {
     ),
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
-    "effects of what was replaced": Planted(_effects_by_name, "before that was durable"),
+    "effects of what was replaced": Planted(
+        _effects_by_name, "before that was durable|started after it had ended"
+    ),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
@@ -273,7 +305,7 @@ PLANTED = {
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
-    "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
+    "places of an earlier ownership": Planted(_stale_places, "attempts .* run|is of TaskRow"),
     "a start that is late": Planted(_starts_late, "wait although slots"),
     "a start that is early": Planted(_starts_early, "before its dependencies ended"),
     "a retry without delay": Planted(_retries_at_once, "is early"),
@@ -288,4 +320,9 @@ PLANTED = {
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
+    "an offer that two runners claim": Planted(_claimed_twice, "is not what .* claimed|made Offer"),
+    "a lost guest that is waited for": Planted(_lost_guests_awaited, "never ended"),
+    "an offer taken back from its claimer": Planted(
+        _taken_back_unasked, "nothing is on record|before that was durable"
+    ),
 }

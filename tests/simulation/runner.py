@@ -6,6 +6,7 @@ writer. At every point at which a process can be cut off, ``point`` may end or d
 """
 
 import contextvars
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +18,7 @@ from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import AttemptEnded, Now, Submitted
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.store.batch import Batch
@@ -70,7 +72,7 @@ class SimulatedRunner:
         )
         self.kernel._thread = cast("Thread", NoThread())
         self.kernel.dispatcher = cast("Dispatcher", SimulatedExecutor(self))
-        world.database.register(runner_id, self.now().utc_us)
+        world.database.register(runner_id, self.now().utc_us, slots)
         self.kernel.start()
         self._plan_turn()
 
@@ -171,6 +173,10 @@ class SimulatedRunner:
     def after_write(self, batch: Batch) -> None:
         self.world.monitor.observe(self.world.now_us, self, epochs_of(batch))
         self.point("after a transaction")
+
+    def claimed(self, offers: Sequence[SeenOffer]) -> None:
+        for offer in offers:
+            self.log(f"concedes {offer.execution_id} task {offer.task_number} to {offer.runner}")
 
     def missed(self, batch: Batch) -> None:
         if len(batch.fences) == 1:

@@ -1,18 +1,37 @@
 """What simulated runners share: a database, and the writer through which faults reach it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol, cast
 
 from cloacina.model.states import Wish
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
+from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
 from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
 from cloacina.store.rows import NewExecution
-from cloacina.store.writer import Link, MissedError
+from cloacina.store.writer import ClaimedError, Link, MissedError
 from simulation.snapshot import Snapshot
 
 Accepts = Callable[[Unowned], bool]
+
+
+class SharedOffers(Protocol):
+    """Offers, as ``cloacina.store.offers`` has them."""
+
+    def claimed_from(self, owner: str) -> tuple[SeenOffer, ...]: ...
+    def guests(self, runner_id: str) -> dict[str, bool]: ...
+    def open_offers(self, runner_id: str) -> list[OpenOffer]: ...
+    def claim(
+        self,
+        runner_id: str,
+        accepts: Callable[[OpenOffer], bool],
+        new_token: Callable[[], str],
+        known: Collection[str],
+        at_us: int,
+    ) -> Sequence[ClaimedOffer]: ...
+    def report(self, reports: Sequence[GuestReport], at_us: int) -> None: ...
 
 
 class Shared(Protocol):
@@ -22,7 +41,16 @@ class Shared(Protocol):
         """Return a connection that writes batches."""
         ...
 
-    def register(self, runner_id: str, at_us: int, /) -> None:
+    @property
+    def offers(self) -> SharedOffers:
+        """What runners do with offers beside their commits."""
+        ...
+
+    def slots_of_peers(self, runner_id: str) -> int:
+        """Return the slots of the other runners, all together."""
+        ...
+
+    def register(self, runner_id: str, at_us: int, slots: int, /) -> None:
         """Make a runner known to the others."""
 
     def runner_ids(self) -> list[str]:
@@ -70,6 +98,7 @@ class Gate(Protocol):
     def before_write(self, batch: Batch) -> None: ...
     def after_write(self, batch: Batch) -> None: ...
     def missed(self, batch: Batch) -> None: ...
+    def claimed(self, offers: Sequence[SeenOffer]) -> None: ...
 
 
 class GatedLink:
@@ -86,6 +115,9 @@ class GatedLink:
         self._gate.before_write(batch)
         try:
             self._inner.write(batch)
+        except ClaimedError as error:
+            self._gate.claimed(error.claimed)
+            raise
         except MissedError:
             self._gate.missed(batch)
             raise

@@ -80,17 +80,46 @@ class LogRow(NamedTuple):
     text: str
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow | LogRow
+class OfferRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    attempt: int
+    offered_by: str
+    epoch: int
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    task: str
+    is_async: int
+    priority: int
+    timeout_ms: int | None
+    context: str
+    created_at: str
+    claimed_by: str | None
+    token: str | None
+    claimed_at: str | None
+    stop_asked_at: str | None
+    outcome: str | None
+    finished_at: str | None
+
+
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow | LogRow
 
 
 class Snapshot(NamedTuple):
-    """Everything about one execution: tasks by number, attempts by task and number, events by seq."""
+    """Everything about one execution.
+
+    Tasks by number, attempts by task and number, events by seq, offers by task and attempt.
+    """
 
     execution: ExecutionRow
     tasks: tuple[TaskRow, ...]
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
-    logs: tuple[LogRow, ...]
+    offers: tuple[OfferRow, ...] = ()
+    logs: tuple[LogRow, ...] = ()
 
 
 FINAL = frozenset({"Completed", "Failed", "Skipped", "Cancelled"})
@@ -101,9 +130,31 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
     """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
     known: set[tuple[object, ...]] = set()
     if before is not None:
-        known = {before.execution, *before.tasks, *before.attempts, *before.events, *before.logs}
-    rows: list[Row] = [after.execution, *after.tasks, *after.attempts, *after.events, *after.logs]
-    return [_described(row) for row in rows if row not in known]
+        known = {
+            before.execution,
+            *before.tasks,
+            *before.attempts,
+            *before.events,
+            *before.offers,
+            *before.logs,
+        }
+    rows: list[Row] = [
+        after.execution,
+        *after.tasks,
+        *after.attempts,
+        *after.events,
+        *after.offers,
+        *after.logs,
+    ]
+    left = {offer[:3] for offer in after.offers}
+    gone = [offer[:3] for offer in (before.offers if before else ()) if offer[:3] not in left]
+    return [
+        *(_described(row) for row in rows if row not in known),
+        *(
+            f"no offer any more of {execution} task {task} attempt {n}"
+            for execution, task, n in gone
+        ),
+    ]
 
 
 def _described(row: Row) -> str:

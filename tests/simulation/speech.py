@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cloacina_sdk.log_line import LogLine, LogSource
 from simulation.bodies import Body
-from simulation.invariants import require
+from simulation.log import require
 from simulation.snapshot import Snapshot
 
 

@@ -38,6 +38,12 @@ PHENOMENA = (
     "sub_status=UpstreamFailed",
     "its trigger rule does not hold",
     "error_type=Abandoned",
+    "claims the offer of",
+    "hosts",
+    "reports the guest",
+    "cannot hear of its claims",
+    "concedes",
+    "stop_asked_at=",
 )
 
 

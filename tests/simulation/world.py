@@ -10,10 +10,8 @@ from heapq import heappop, heappush
 from random import Random
 
 from cloacina.model.topology import Topology
-from cloacina.planner.effects import StartAttempt
 from simulation import bodies, scenario
-from simulation.invariants import require
-from simulation.log import Log
+from simulation.log import Log, require
 from simulation.monitor import Monitor
 from simulation.people import People
 from simulation.runner import SimulatedRunner
@@ -45,6 +43,7 @@ class World:
         self.refused: set[str] = set()
         self._plan = plan
         self._topologies = tuple(map(Topology.of, plan.workflows))
+        self.topologies = {each.workflow.name: each for each in self._topologies}
         self._natures = {
             workflow.name: natures
             for workflow, natures in zip(plan.workflows, plan.natures, strict=True)
@@ -115,12 +114,15 @@ class World:
         """Whether a runner appears to be alive."""
         return self._runners[runner_id].has_lock
 
-    def begin_body(self, runner: SimulatedRunner, start: StartAttempt) -> bodies.Body:
+    def begin_body(
+        self, runner: SimulatedRunner, order: bodies.Order, *, is_guest: bool
+    ) -> bodies.Body:
         """Start a body."""
-        nature = self._natures[start.execution.identity.workflow][start.task_number]
-        body = bodies.begun(start, runner.id, nature, self.dice)
-        self.monitor.body_starts(start.token, body)
-        runner.log(f"runs {start.execution.id} task {start.task_number} attempt {start.attempt}")
+        nature = self._natures[order.workflow][order.task_number]
+        body = bodies.begun(order, runner.id, nature, self.dice)
+        self.monitor.body_starts(order.token, body, is_guest=is_guest)
+        verb = "hosts" if is_guest else "runs"
+        runner.log(f"{verb} {order.execution_id} task {order.task_number} attempt {order.attempt}")
         return body
 
     def _take_entry(self) -> None:

@@ -33,6 +33,10 @@ class Committed:
     """The effects that may be carried out: those of what was written."""
     gone: dict[str, EngineError] = field(default_factory=dict)
     """Executions that are not ours to go on with, and why; the planner has forgotten them."""
+    has_news: bool = False
+    """Offers changed in a way that other runners have to know of."""
+    has_conceded: bool = False
+    """Somebody had claimed an offer that was to be withdrawn: there may be more to see of it."""
     has_joined_again: bool = False
     """The others had held this runner for dead: it is time to look around."""
 
@@ -74,18 +78,28 @@ class Committer:
             written = self._write(unsaved, committed)
             for execution in written.saved:
                 self._meter.saved(execution)
+                changes = execution.unsaved.offers
+                committed.has_news |= changes is not None and changes.concern_others
                 self._planner.saved(execution)
             committed.gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
             saved = set(map(id, written.saved))
+            contested = set(map(id, written.contested))
             void: list[str] = []
+            kept: list[Effect] = []
             for effect in effects:
                 is_void = id(effect.execution) not in saved
-                if isinstance(effect, StartAttempt) and (is_void or effect.is_over):
+                if id(effect.execution) in contested:
+                    kept.append(effect)
+                elif isinstance(effect, StartAttempt) and (is_void or effect.is_over):
                     void.append(effect.token)
                 elif not is_void:
                     committed.due.append(effect)
-            effects = self._planner.withdraw(void, self._clock.now())
+            now = self._clock.now()
+            if written.contested:
+                committed.has_conceded = True
+                self._planner.concede(written.contested, written.claimed, now)
+            effects = kept + self._planner.withdraw(void, now)
             if self._is_evicted:
                 break  # there was no time left to join again
         return committed
@@ -98,7 +112,7 @@ class Committer:
         refused = (execution for execution, _ in written.rejected)
         for execution in (*written.lost, *refused, *written.postponed):
             if not isinstance(gone[execution.id], DuplicateExecutionError):  # else it was foreseen
-                _LOG.error("%s", gone[execution.id], extra=fields_of(execution))
+                _LOG.error("%s", gone[execution.id], extra=fields_of(execution.identity))
             self._planner.forget(execution.id)
         return gone
 

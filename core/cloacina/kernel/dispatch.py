@@ -5,7 +5,7 @@ Only the first end that is told under the token of an attempt that runs here is 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
@@ -14,7 +14,8 @@ from cloacina.kernel.journal import fields_of
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
 from cloacina.planner.effects import StartAttempt, StopAttempt
-from cloacina.planner.events import AttemptEnded
+from cloacina.planner.events import AttemptEnded, Identity
+from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.log_line import LogLine
@@ -31,6 +32,18 @@ class _Running:
     task_number: int
     executor: TaskExecutor | None
     """``None`` where none could be found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What is to run, whoever plans it."""
+
+    identity: Identity
+    task: TaskSpec
+    task_number: int
+    attempt: int
+    token: str
+    texts: Mapping[str, str]
 
 
 class Dispatcher:
@@ -64,21 +77,61 @@ class Dispatcher:
 
     def start(self, effect: StartAttempt) -> None:
         """Begin an attempt whose record is committed."""
-        execution_id, number, token = effect.execution.id, effect.task_number, effect.token
-        self._running[token] = _Running(execution_id, number, None)
-        self._logbook.open(token, execution_id, number)
+        execution = effect.execution
+        self._begin(
+            _Order(
+                identity=execution.identity,
+                task=execution.topology.tasks[effect.task_number],
+                task_number=effect.task_number,
+                attempt=effect.attempt,
+                token=effect.token,
+                texts=effect.texts,
+            ),
+            is_guest=False,
+        )
+
+    def known(self, offer: OpenOffer) -> TaskSpec | None:
+        """Return the task that somebody offers an attempt of, if it can run here."""
+        task = self._bodies.known(offer.identity, offer.task)
+        if task is None:
+            return None
         try:
-            executor = self._routes.executor_of(effect.execution.identity, _task_of(effect))
-            self._running[token] = _Running(execution_id, number, executor)
-            executor.start(self._describe(effect), self)
+            self._routes.executor_of(offer.identity, task)
+        except WrongExecutorError:
+            return None
+        return task
+
+    def start_guest(self, claimed: ClaimedOffer, task: TaskSpec) -> None:
+        """Begin an attempt of another runner's execution, whose claim is committed."""
+        offer = claimed.offer
+        self._begin(
+            _Order(
+                identity=offer.identity,
+                task=task,
+                task_number=offer.task_number,
+                attempt=offer.attempt,
+                token=claimed.token,
+                texts=claimed.texts,
+            ),
+            is_guest=True,
+        )
+
+    def _begin(self, order: _Order, *, is_guest: bool) -> None:
+        execution_id, token = order.identity.execution_id, order.token
+        self._running[token] = _Running(execution_id, order.task_number, None)
+        self._logbook.open(token, execution_id, order.task_number, is_guest=is_guest)
+        try:
+            executor = self._routes.executor_of(order.identity, order.task)
+            self._running[token] = _Running(execution_id, order.task_number, executor)
+            executor.start(self._describe(order), self)
         except WrongExecutorError as error:
             failure = replace(failure_of(error), is_fatal=True)
             self.finished(ExecutionResult.failed(token, failure))
         except Exception as error:  # noqa: BLE001 - its fault is this attempt's
             _LOG.exception(
                 "the executor could not start task %r",
-                _task_of(effect).id,
-                extra=fields_of(effect.execution, number, effect.attempt),
+                order.task.id,
+                extra=fields_of(order.identity, order.task.id, order.attempt),
             )
             self.finished(ExecutionResult.failed(token, failure_of(error)))
 
@@ -103,15 +156,20 @@ class Dispatcher:
 
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""
-        running = self._running.get(effect.token)
+        self.cancel(effect.token, is_kill=effect.is_kill)
+
+    def cancel(self, token: str, *, is_kill: bool) -> None:
+        """Make the attempt with this token end; nothing, if it has ended meanwhile."""
+        running = self._running.get(token)
         if running is None or running.executor is None:
             return
         try:
-            running.executor.cancel(effect.token, is_kill=effect.is_kill)
+            running.executor.cancel(token, is_kill=is_kill)
         except Exception:  # noqa: BLE001 - a loop that its owner closed, for one
-            fields = fields_of(effect.execution, effect.task_number)
             _LOG.exception(
-                "an attempt of task %r could not be cancelled", fields["task"], extra=fields
+                "an attempt of execution %s could not be cancelled",
+                running.execution_id,
+                extra={"execution": running.execution_id},
             )
 
     def metrics(self) -> dict[str, ExecutorMetrics]:
@@ -135,16 +193,16 @@ class Dispatcher:
             except Exception:  # noqa: BLE001 - the others have to be closed all the same
                 _LOG.exception("executor %r could not be closed", name)
 
-    def _describe(self, effect: StartAttempt) -> TaskReadyEvent:
-        identity, task = effect.execution.identity, _task_of(effect)
+    def _describe(self, order: _Order) -> TaskReadyEvent:
+        identity, task = order.identity, order.task
         is_embedded = identity.package_digest is None
         function = self._bodies.function(identity, task.id) if is_embedded else None
         return TaskReadyEvent(
             execution_id=identity.execution_id,
             namespace=TaskNamespace(identity.tenant, identity.package, identity.workflow, task.id),
-            attempt=effect.attempt,
-            token=effect.token,
-            texts=effect.texts,
+            attempt=order.attempt,
+            token=order.token,
+            texts=order.texts,
             workflow_version=identity.workflow_version,
             package_digest=identity.package_digest,
             import_path=import_path(function),
@@ -152,7 +210,3 @@ class Dispatcher:
             timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
             priority=identity.priority,
         )
-
-
-def _task_of(effect: StartAttempt) -> TaskSpec:
-    return effect.execution.topology.tasks[effect.task_number]

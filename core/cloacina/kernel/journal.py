@@ -8,24 +8,24 @@ import logging
 from typing import Final
 
 from cloacina.planner.effects import AttemptSettled, StartAttempt
+from cloacina.planner.events import Identity
 from cloacina.planner.execution import ExecutionState
 
 LOG: Final = logging.getLogger("cloacina.engine")
 
 
 def fields_of(
-    execution: ExecutionState, task_number: int | None = None, attempt: int | None = None
+    identity: Identity, task: str | None = None, attempt: int | None = None
 ) -> dict[str, object]:
     """Return the extra fields of a log record about an execution, or one of its attempts."""
-    identity = execution.identity
     fields: dict[str, object] = {
         "execution": identity.execution_id,
         "tenant": identity.tenant,
         "package": identity.package,
         "workflow": identity.workflow,
     }
-    if task_number is not None:
-        fields["task"] = execution.topology.tasks[task_number].id
+    if task is not None:
+        fields["task"] = task
     if attempt is not None:
         fields["attempt"] = attempt
     return fields
@@ -34,7 +34,7 @@ def fields_of(
 def started(effect: StartAttempt) -> None:
     """Log that an attempt starts."""
     if LOG.isEnabledFor(logging.DEBUG):
-        fields = fields_of(effect.execution, effect.task_number, effect.attempt)
+        fields = _fields_of(effect)
         LOG.debug("attempt %d of task %r starts", effect.attempt, fields["task"], extra=fields)
 
 
@@ -43,7 +43,7 @@ def settled(effect: AttemptSettled) -> None:
     level = logging.DEBUG if effect.failure is None else logging.INFO
     if not LOG.isEnabledFor(level):
         return
-    fields = fields_of(effect.execution, effect.task_number, effect.attempt)
+    fields = _fields_of(effect)
     seconds = effect.duration_us / 1_000_000
     if effect.failure is None:
         LOG.debug(
@@ -64,5 +64,10 @@ def settled(effect: AttemptSettled) -> None:
 def ended(execution: ExecutionState) -> None:
     """Log that an execution reached its end."""
     if LOG.isEnabledFor(logging.INFO):
-        fields = fields_of(execution)
+        fields = fields_of(execution.identity)
         LOG.info("execution %s %s", execution.id, execution.status.lower(), extra=fields)
+
+
+def _fields_of(effect: StartAttempt | AttemptSettled) -> dict[str, object]:
+    task = effect.execution.topology.tasks[effect.task_number].id
+    return fields_of(effect.execution.identity, task, effect.attempt)

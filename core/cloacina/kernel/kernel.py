@@ -20,6 +20,7 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
+from cloacina.kernel.hosting import Hosting
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.meter import Meter
@@ -34,7 +35,7 @@ from cloacina.planner.effects import (
     StartAttempt,
     StopAttempt,
 )
-from cloacina.planner.events import AttemptEnded, Claimed, Event, Requested, TimePassed
+from cloacina.planner.events import AttemptEnded, AttemptSaid, Claimed, Event, Requested, TimePassed
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.contract import Writer
@@ -66,6 +67,9 @@ class Kernel:
             planner=planner, writer=writer, neighbours=neighbours, clock=clock, meter=self.meter
         )
         self._lookout = Lookout(neighbours, clock)
+        self._hosting = Hosting(
+            planner=planner, neighbours=neighbours, lookout=self._lookout, clock=clock
+        )
         self._waiters = Waiters()
         self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
@@ -132,7 +136,7 @@ class Kernel:
             return False
         if self._clock.now().monotonic_us >= self._stop.give_up_at_us:
             return True
-        return next(iter(self._planner.running), None) is None
+        return next(iter(self._planner.running), None) is None and not self._hosting.is_busy
 
     def _turn(self) -> None:
         effects: list[Effect] = []
@@ -140,7 +144,7 @@ class Kernel:
             effects += self._take(message)
         committed = self._committer.commit(effects)
         self.meter.look(self._planner)
-        if committed.has_joined_again:
+        if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
         self._lookout.close_commands()
         self._waiters.answer(committed.gone)
@@ -150,8 +154,22 @@ class Kernel:
         self._carry_out(committed.due)
         if any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
+        if committed.has_news:
+            self._neighbours.tell_of_offers()
+        self._host()
 
-    def _take(self, message: Request | Event) -> list[Effect]:
+    def _host(self) -> None:
+        """Tell owners how guests ended, and let others in."""
+        if self._hosting.report():
+            self._inbox.put(LookAround())  # this runner may own what it ran as a guest
+        try:
+            if self._stop is None:
+                self._hosting.claim(self.dispatcher)
+        except EvictedError as error:
+            self._committer.note_eviction(error)
+            self._inbox.put(LookAround())
+
+    def _take(self, message: Request | Event | AttemptSaid) -> list[Effect]:
         match message:
             case Submission():
                 return self._begin(message)
@@ -161,10 +179,14 @@ class Kernel:
                 self._look_for_ends([message.execution_id])
             case Ask():
                 return self._grant(message)
+            case AttemptSaid():
+                self._planner.hear(message)
             case LinesWait():
                 pass  # it is known now when they are due
             case LookAround():
                 return self._look_around()
+            case AttemptEnded():
+                return self._take_end(message)
             case Stop():
                 self._stop = message
                 self._planner.start_nothing_more()
@@ -178,6 +200,12 @@ class Kernel:
         self._waiters.expect_end(execution_id, submission.ended)
         self.dispatcher.variables[execution_id] = submission.variables
         return self._step(submission.event)
+
+    def _take_end(self, ended: AttemptEnded) -> list[Effect]:
+        is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
+        lines = () if is_own else self.logbook.close(ended.token)
+        self._hosting.end(ended, is_told=is_own, lines=lines)
+        return self._step(ended)
 
     def _grant(self, ask: Ask) -> list[Effect]:
         """Do what is asked of an execution of ours; say so if it is not ours."""
@@ -197,6 +225,7 @@ class Kernel:
         self._look_for_ends(self._waiters.awaited)
         for command in self._lookout.commands(self._planner.owns):
             effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
+        effects += self._hosting.look(self.dispatcher, is_closing=self._stop is not None)
         self._lookout.has_looked()
         return effects
 
@@ -209,21 +238,28 @@ class Kernel:
             else:
                 self._waiters.tell_end(execution_id, restored(found))
 
-    def _messages(self) -> Iterator[Request | Event]:
-        """Wait for the first message or timer, then take everything else that is there."""
+    def _messages(self) -> Iterator[Request | Event | AttemptSaid]:
+        """Wait for the first message or timer, then take everything else that is there.
+
+        However often it is time to look around, one look after all else is enough.
+        """
+        is_time_to_look = False
         try:
-            yield self._inbox.get(timeout=self._patience_s())
+            waiting = [self._inbox.get(timeout=self._patience_s())]
         except queue.Empty:
-            yield TimePassed()
-        for _ in range(self._inbox.qsize()):
-            yield self._inbox.get()
-        now_us = self._clock.now().monotonic_us
-        yield from self.logbook.take_due(now_us)
-        due = self._planner.next_due_us
-        if due is not None and due <= now_us:
-            yield TimePassed()
-        if self._lookout.take_due(now_us):
+            waiting = []
+        waiting += [self._inbox.get() for _ in range(self._inbox.qsize())]
+        for message in waiting:
+            if isinstance(message, LookAround):
+                is_time_to_look = True
+            else:
+                yield message
+        yield from self.logbook.take_due(self._clock.now().monotonic_us)
+        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
             yield LookAround()
+        due = self._planner.next_due_us
+        if due is not None and due <= self._clock.now().monotonic_us:
+            yield TimePassed()
 
     def _patience_s(self) -> float | None:
         moments = [
@@ -240,7 +276,7 @@ class Kernel:
     def _step(self, event: Event) -> list[Effect]:
         now = self._clock.now()
         for said in self.logbook.before(event):
-            self._planner.step(said, now)
+            self._planner.hear(said)
         return self._planner.step(event, now)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:

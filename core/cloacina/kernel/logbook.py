@@ -8,7 +8,6 @@
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -46,10 +45,15 @@ class _Page:
 
     execution_id: str
     task_number: int
-    waiting: deque[SaidLine] = field(default_factory=deque)
+    is_guest: bool
+    waiting: list[SaidLine] = field(default_factory=list)
     count: int = 0
     size_bytes: int = 0
     is_full: bool = False
+
+    def take(self) -> tuple[SaidLine, ...]:
+        lines, self.waiting = tuple(self.waiting), []
+        return lines
 
 
 class LogBook:
@@ -68,10 +72,21 @@ class LogBook:
         """The monotonic time at which lines that wait should be stored, if any do."""
         return self._due_us
 
-    def open(self, token: str, execution_id: str, task_number: int) -> None:
-        """Begin a page for an attempt; what is said without one is dropped."""
+    def open(
+        self, token: str, execution_id: str, task_number: int, *, is_guest: bool = False
+    ) -> None:
+        """Begin a page for an attempt; what is said without one is dropped.
+
+        The lines of a guest stay here until ``close``: its execution is planned elsewhere.
+        """
         with self._lock:
-            self._pages[token] = _Page(execution_id, task_number)
+            self._pages[token] = _Page(execution_id, task_number, is_guest)
+
+    def close(self, token: str) -> tuple[SaidLine, ...]:
+        """End the page of an attempt; return the lines that were not taken."""
+        with self._lock:
+            page = self._pages.pop(token, None)
+        return () if page is None else tuple(page.waiting)
 
     def write(self, token: str, line: LogLine) -> None:
         """Add a line to an attempt's page."""
@@ -81,10 +96,9 @@ class LogBook:
             if page is None or page.is_full:
                 return
             _add(page, line, now.utc_us)
-            is_first, self._due_us = (
-                self._due_us is None,
-                self._due_us or (now.monotonic_us + PATIENCE_US),
-            )
+            is_first = self._due_us is None and not page.is_guest
+            if is_first:
+                self._due_us = now.monotonic_us + PATIENCE_US
         if is_first:
             self._wake()
 
@@ -92,10 +106,9 @@ class LogBook:
         """Yield what has to be taken before ``event``, lest it settles an attempt too early."""
         match event:
             case AttemptEnded():
-                with self._lock:
-                    page = self._pages.pop(event.token, None)
-                if page is not None and page.waiting:
-                    yield _taken(event.token, page)
+                lines = self.close(event.token)
+                if lines:
+                    yield _said(event.execution_id, event.task_number, event.token, lines)
             case TimePassed() | Requested():
                 yield from self.take_all()
 
@@ -110,7 +123,11 @@ class LogBook:
             return
         with self._lock:
             self._due_us = None
-            said = [_taken(token, page) for token, page in self._pages.items() if page.waiting]
+            said = [
+                _said(page.execution_id, page.task_number, token, page.take())
+                for token, page in self._pages.items()
+                if page.waiting and not page.is_guest
+            ]
         yield from said
 
 
@@ -136,8 +153,7 @@ def _add(page: _Page, line: LogLine, at_us: int) -> None:
     page.waiting.append(said)
 
 
-def _taken(token: str, page: _Page) -> AttemptSaid:
-    lines, page.waiting = tuple(page.waiting), deque()
-    return AttemptSaid(
-        execution_id=page.execution_id, task_number=page.task_number, token=token, lines=lines
-    )
+def _said(
+    execution_id: str, task_number: int, token: str, lines: tuple[SaidLine, ...]
+) -> AttemptSaid:
+    return AttemptSaid(execution_id=execution_id, task_number=task_number, token=token, lines=lines)

@@ -95,7 +95,7 @@ class Meter:
 
     def look(self, planner: Planner) -> None:
         """Take note of how the planner stands, after a turn."""
-        slots = planner.slots
+        slots = planner.slots.slots
         with self._lock:
             self._in_flight = planner.in_flight
             self._waiting, self._taken, self._free = slots.waiting, slots.taken, slots.free

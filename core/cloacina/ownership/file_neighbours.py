@@ -31,11 +31,11 @@ class FileNeighbours(Member):
         self._accepts = accepts
         self._presence = Presence(database.sidecar, runner_id)
         self._watch: Watch | None = None
-        self._at_us = 0
+        self._at_us, self._slots = 0, 0
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
-        self._at_us = at_us
+        self._at_us, self._slots = at_us, slots
         self.join_again()
         self._watch = Watch(self._presence, notice)
 
@@ -48,16 +48,20 @@ class FileNeighbours(Member):
                 self._at_us,
                 host=socket.gethostname(),
                 process_id=os.getpid(),
+                slots=self._slots,
             )
 
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
         assert self._watch is not None  # noqa: S101 - join comes first
         with self._database.read() as connection:
-            peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
+            slots = ownership.slots(connection)
+            peers = [peer for peer in slots if peer != self._runner_id]
             self._watch.follow(peers)
             found = [remains_of(self._database.sidecar, peer) for peer in peers]
             dead = [remains for remains in found if remains is not None]
+            gone = {self._runner_id, *(remains.runner_id for remains in dead)}
+            self._note_peers(slots[peer] for peer in slots.keys() - gone)
             is_needed = dead or any(map(self._accepts, ownership.unowned(connection)))
         if not is_needed:
             return ()
@@ -69,6 +73,8 @@ class FileNeighbours(Member):
                 loaded = self._load(connection, claimed)
             for remains in dead:
                 remains.bury()
+            if dead:
+                self._ring_all()  # who saw them die while we had their remains knows it now
         finally:
             for remains in dead:
                 remains.leave()

@@ -143,6 +143,18 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
     return None
 
 
+def is_listening(directory: Path, runner_id: str) -> bool:
+    """Whether a runner's process holds its bell; its lock is left alone, for others may want it."""
+    try:
+        bell = os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENXIO}:
+            raise
+        return False
+    os.close(bell)
+    return True
+
+
 LOOK: Final = b"l"
 """Rung when something changed that the others may want to look at."""
 TELL_ME: Final = b"t"

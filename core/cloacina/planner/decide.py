@@ -5,7 +5,7 @@ have yet, so a graph that gains tasks while it runs takes the same path.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cloacina.model.context import texts_of
 from cloacina.model.rules import failures_named, holds
@@ -18,6 +18,7 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
+from cloacina.planner.offered import Offering, Settlement
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -43,18 +44,42 @@ def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[Task
     return _decide_all(execution, [task for task in added if not task.waiting_for], at_us)
 
 
-def start(execution: ExecutionState, task: TaskState, token: str, at_us: int) -> None:
-    """Record the next attempt of ``task`` as running under ``token``."""
+def start(
+    execution: ExecutionState,
+    task: TaskState,
+    token: str,
+    at_us: int,
+    runner: str | None = None,
+) -> None:
+    """Record the next attempt of ``task`` as running under ``token``, on ``runner`` if not here."""
+    if runner is None:
+        _take_back(execution, task)
     task.move(TaskStatus.RUNNING)
     task.attempt += 1
     task.token = token
+    task.runner, task.is_reported = runner, False
     task.due_at_us = None
     task.attempt_started_at_us = at_us
     if task.started_at_us is None:
         task.started_at_us = at_us
     execution.touch(task)
-    execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us))
+    execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us, runner))
     execution.record("task_started", at_us, task.number)
+
+
+def offer(execution: ExecutionState, task: TaskState, texts: Mapping[str, str], at_us: int) -> None:
+    """Offer the next attempt of ``task``, which is ready, to any runner."""
+    task.sub_status = SubStatus.OFFERED
+    task.due_at_us = None
+    execution.touch(task)
+    execution.offers.make(Offering(task.number, task.attempt + 1, texts, at_us))
+
+
+def withdraw(execution: ExecutionState, task: TaskState) -> None:
+    """Take an offer back; ``task`` stays ready."""
+    _take_back(execution, task)
+    task.sub_status = None
+    execution.touch(task)
 
 
 def hold(execution: ExecutionState, task: TaskState, at_us: int) -> None:
@@ -177,12 +202,21 @@ def _end_attempt(
     end = AttemptEnd(task.number, task.attempt, task.token, at_us, outcome, failure)
     execution.unsaved.ends.append(end)
     execution.touch(task)
-    task.token = None
+    if task.runner is not None:
+        settlement = Settlement(task.number, task.attempt, task.token, task.is_reported)
+        execution.offers.settled.append(settlement)
+    task.token = task.runner = None
+
+
+def _take_back(execution: ExecutionState, task: TaskState) -> None:
+    if task.sub_status is SubStatus.OFFERED:
+        execution.offers.withdraw(task.number, task.attempt + 1)
 
 
 def _cancel(
     execution: ExecutionState, task: TaskState, at_us: int, reason: str | None = None
 ) -> None:
+    _take_back(execution, task)
     task.move(TaskStatus.CANCELLED)
     task.due_at_us = None
     task.reason = reason or None

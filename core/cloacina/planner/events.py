@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
+from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -80,6 +81,8 @@ class StoredExecution:
     error_type: str | None
     error_message: str | None
     tasks: tuple[StoredTask, ...]
+    offers: tuple[SeenOffer, ...] = ()
+    """What the last owner offered and nobody settled; read by a claim only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,4 +137,4 @@ class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | AttemptSaid | Requested | TimePassed
+Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed | OffersSeen

@@ -15,6 +15,7 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, SaidLine, StoredExecution, StoredTask
+from cloacina.planner.offered import OfferChanges
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -42,6 +43,10 @@ class TaskState:
     attempt_started_at_us: int = 0
     finished_at_us: int | None = None
     token: str | None = None
+    runner: str | None = None
+    """Which other runner its attempt runs on, if one does."""
+    is_reported: bool = False
+    """Whether that runner has told how the attempt ended."""
     changes: Changes | None = None
     reason: str | None = None
     error_type: str | None = None
@@ -71,6 +76,8 @@ class AttemptStart:
     attempt: int
     token: str
     started_at_us: int
+    runner: str | None = None
+    """Which other runner has it; ``None`` for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,8 @@ class Unsaved:
     history: list[HistoryEvent] = field(default_factory=list)
     said: list[tuple[int, int, SaidLine]] = field(default_factory=list)
     """Task number, attempt, and a line that the attempt said."""
+    offers: OfferChanges | None = None
+    """Made when an offer changes; most runners are alone."""
 
 
 @dataclass(slots=True)
@@ -162,6 +171,13 @@ class ExecutionState:
             task.stored = (task.status, task.attempt)
         self.stored_status, self.stored_stopping = self.status, self.stopping
         self.unsaved = Unsaved()
+
+    @property
+    def offers(self) -> OfferChanges:
+        """What happened to its offers since its last commit."""
+        if self.unsaved.offers is None:
+            self.unsaved.offers = OfferChanges()
+        return self.unsaved.offers
 
     def touch(self, task: TaskState) -> None:
         """Note that ``task`` differs from what is stored."""

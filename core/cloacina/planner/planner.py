@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
-from cloacina.planner import decide
+from cloacina.planner import decide, offers
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
@@ -31,8 +31,8 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.offered import OffersSeen, SeenOffer, StopWish
 from cloacina.planner.schedule import Limits, Schedule, Sources
-from cloacina.planner.slots import Slots
 from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
 
@@ -48,6 +48,11 @@ class Planner:
 
     def step(self, event: Event, now: Now) -> list[Effect]:
         """Take one event; return the effects to carry out once ``take_unsaved`` is committed."""
+        effects = self._take(event, now)
+        self._offer(now)
+        return effects
+
+    def _take(self, event: Event, now: Now) -> list[Effect]:
         match event:
             case Submitted():
                 return self._submit(event, now)
@@ -55,14 +60,23 @@ class Planner:
                 return self._restore(event, now)
             case AttemptEnded():
                 return self._end_attempt(event, now)
-            case AttemptSaid():
-                return self._hear(event)
             case Requested():
                 return self._grant(event, now)
             case TimePassed():
                 return self._wake(now)
+            case OffersSeen():
+                self._schedule.offers.set_window(event.peer_slots)
+                return [effect for seen in event.offers for effect in self._see(seen, now)]
             case _:
                 assert_never(event)
+
+    def hear(self, event: AttemptSaid) -> None:
+        """Take what an attempt said, if it is still running here."""
+        execution = self._executions.get(event.execution_id)
+        task = None if execution is None else execution.tasks[event.task_number]
+        if execution is not None and task is not None and task.token == event.token:
+            execution.unsaved.said += [(task.number, task.attempt, line) for line in event.lines]
+            self._unsaved[execution.id] = execution
 
     def take_unsaved(self) -> list[ExecutionState]:
         """Return the executions that changed since the last call, for the store to write."""
@@ -89,7 +103,39 @@ class Planner:
         """Take back the slots of attempts that never began; return what follows, as ``step`` does."""
         for token in tokens:
             self._schedule.give_back(token)
-        return self._fill_slots(now)
+        effects = self._fill_slots(now)
+        self._offer(now)
+        return effects
+
+    def concede(
+        self, contested: Iterable[ExecutionState], claimed: Iterable[SeenOffer], now: Now
+    ) -> None:
+        """Give up offers that were claimed before their withdrawal could be written.
+
+        What else is unsaved of the executions ``contested`` stays to be written.
+        """
+        known = {execution.id: execution for execution in contested}
+        self._unsaved |= known
+        for seen in claimed:
+            execution = known[seen.execution_id]
+            task = offers.concede(execution, seen, now.utc_us)
+            if task.token is not None:
+                self._watch_away(execution, task, now)
+
+    @property
+    def slots(self) -> Schedule:
+        """The slots, for attempts of others: the end of such an attempt brings its slot back."""
+        return self._schedule
+
+    @property
+    def has_offers(self) -> bool:
+        """Whether there may be news of attempts that were offered to others."""
+        return self._schedule.offers.is_any(self._executions)
+
+    def is_running(self, execution_id: str, task_number: int, token: str) -> bool:
+        """Whether an attempt is recorded as running in an execution of this runner."""
+        execution = self._executions.get(execution_id)
+        return execution is not None and execution.tasks[task_number].token == token
 
     @property
     def next_due_us(self) -> int | None:
@@ -100,11 +146,6 @@ class Planner:
     def in_flight(self) -> int:
         """How many executions this runner has."""
         return len(self._executions)
-
-    @property
-    def slots(self) -> Slots:
-        """Who may run, and who waits."""
-        return self._schedule.slots
 
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""
@@ -117,12 +158,12 @@ class Planner:
 
     @property
     def running(self) -> Iterable[tuple[ExecutionState, TaskState]]:
-        """Every attempt that is recorded as running."""
+        """Every attempt that is recorded as running here."""
         return (
             (execution, task)
             for execution in self._executions.values()
             for task in execution.tasks
-            if task.status is TaskStatus.RUNNING
+            if task.status is TaskStatus.RUNNING and task.runner is None
         )
 
     def _submit(self, event: Submitted, now: Now) -> list[Effect]:
@@ -146,14 +187,59 @@ class Planner:
         self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
         self._schedule.limit(execution, now)
+        offers.adopt(execution, event.stored.offers, now.utc_us)
         ready = decide.restore(execution)
         for task in execution.tasks:
-            if task.token is not None:
+            if task.token is not None and (task.runner is None or execution.stopping is not None):
                 ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
             effects, ready = self._stop(execution, StopReason.FAIL_FAST, now), []
-        return effects + self._advance(execution, ready, now)
+        effects += self._advance(execution, ready, now)
+        for seen in event.stored.offers:
+            task = execution.tasks[seen.task_number]
+            if task.token is not None and task.token == seen.token:
+                spent_us = max(0, now.utc_us - (seen.claimed_at_us or now.utc_us))
+                self._watch_away(execution, task, now, spent_us)
+                effects += self._see(seen, now)
+        return effects
+
+    def _see(self, seen: SeenOffer, now: Now) -> list[Effect]:
+        """Take note of what somebody who claimed an offer has done with it."""
+        execution = self._executions.get(seen.execution_id)
+        if execution is None or seen.token is None or seen.runner is None:
+            return []
+        task = execution.tasks[seen.task_number]
+        if task.sub_status is SubStatus.OFFERED and task.attempt + 1 == seen.attempt:
+            self._unsaved[execution.id] = execution
+            decide.start(execution, task, seen.token, now.utc_us, seen.runner)
+            self._watch_away(execution, task, now)
+        if task.token != seen.token:
+            return []  # it was settled, or this turn took it back in vain
+        if seen.result is not None:
+            task.is_reported = True
+            ended = AttemptEnded(
+                execution_id=execution.id,
+                task_number=task.number,
+                token=seen.token,
+                result=seen.result,
+            )
+            return self._end_attempt(ended, now)
+        return [] if seen.is_runner_alive else self._lose(execution, task, now)
+
+    def _lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
+        ready = decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
+        if decide.calls_for_stop(execution, task):
+            effects = self._stop(execution, StopReason.FAIL_FAST, now)
+            return effects + self._advance(execution, [], now)
+        return self._advance(execution, ready, now)
+
+    def _watch_away(
+        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
+    ) -> None:
+        """Limit the time of an attempt that another runner has."""
+        self._schedule.offers.note_away(execution, task)
+        self._schedule.limit_attempt(execution, task, now, spent_us)
 
     def _adopt(self, execution: ExecutionState) -> None:
         self._executions[execution.id] = execution
@@ -171,14 +257,6 @@ class Planner:
         ready = decide.succeed(execution, task, event.result, now.utc_us)
         settled = self._settled(execution, task, attempt, now)
         return [settled, *self._advance(execution, ready, now)]
-
-    def _hear(self, event: AttemptSaid) -> list[Effect]:
-        execution = self._executions.get(event.execution_id)
-        task = None if execution is None else execution.tasks[event.task_number]
-        if execution is not None and task is not None and task.token == event.token:
-            execution.unsaved.said += [(task.number, task.attempt, line) for line in event.lines]
-            self._unsaved[execution.id] = execution
-        return []
 
     def _fail(
         self, execution: ExecutionState, task: TaskState, failure: TaskFailure, now: Now
@@ -242,13 +320,20 @@ class Planner:
         self._unsaved[execution.id] = execution
         effects: list[Effect] = []
         for task in decide.stop(execution, reason, now.utc_us):
-            effects += self._ask_to_end(execution, task, is_kill=False)
+            effects += self._ask_to_end(execution, task, now, is_kill=False)
             self._schedule.give_grace(execution, task, now)
         return effects
 
     @staticmethod
-    def _ask_to_end(execution: ExecutionState, task: TaskState, *, is_kill: bool) -> list[Effect]:
+    def _ask_to_end(
+        execution: ExecutionState, task: TaskState, now: Now, *, is_kill: bool
+    ) -> list[Effect]:
         if task.token is None:
+            return []
+        if task.runner is not None:  # it is killed when it finds its offer gone
+            if not is_kill:
+                wish = StopWish(task.number, task.attempt, task.token, now.utc_us)
+                execution.offers.stops.append(wish)
             return []
         asked = StopAttempt(
             execution=execution, task_number=task.number, token=task.token, is_kill=is_kill
@@ -277,7 +362,7 @@ class Planner:
             return []
         if task.token != timer.token:
             return []
-        killed = self._ask_to_end(execution, task, is_kill=True)
+        killed = self._ask_to_end(execution, task, now, is_kill=True)
         self._unsaved[execution.id] = execution
         if timer.alarm is Alarm.GRACE:
             decide.end_early(execution, task, self._schedule.given_up(execution, task), now.utc_us)
@@ -296,6 +381,10 @@ class Planner:
             decide.conclude(execution, now.utc_us)
             effects.append(ExecutionEnded(execution=execution))
         return effects
+
+    def _offer(self, now: Now) -> None:
+        for execution in self._schedule.offer_more(self._executions, now):
+            self._unsaved[execution.id] = execution
 
     def _fill_slots(self, now: Now) -> list[Effect]:
         started = list(self._schedule.start_next(self._executions, now))

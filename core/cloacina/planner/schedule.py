@@ -7,12 +7,14 @@ from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
 from cloacina.planner import decide, overdue
 from cloacina.planner.effects import StartAttempt
-from cloacina.planner.events import Now
+from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Schedule:
         self._limits = limits
         self._sources = sources
         self._slots = Slots(limits.slots)
+        self.offers = Offers(self._slots)
         self._timers = Timers()
         self._is_closing = False
 
@@ -79,6 +82,10 @@ class Schedule:
         """Return where a task's attempts run."""
         return self._limits.pools.pool_of(execution.identity, execution.topology.tasks[task.number])
 
+    def new_token(self) -> str:
+        """Return a token that no attempt had before."""
+        return self._sources.new_token()
+
     def jitter(self) -> float:
         """Draw from [0, 1)."""
         return self._sources.jitter()
@@ -90,6 +97,18 @@ class Schedule:
     def give_back(self, token: str) -> None:
         """Take the slot of an attempt whose executor reported its end."""
         self._slots.give_back(token)
+
+    def pool_for(self, identity: Identity, task: TaskSpec) -> Pool:
+        """Return the pool of a task's attempts, whoever plans its execution."""
+        return self._limits.pools.pool_of(identity, task)
+
+    def room_in(self, pool: Pool) -> int:
+        """Return how many attempts of a pool could start now."""
+        return 0 if self._is_closing else self._slots.room_in(pool)
+
+    def lend(self, token: str, pool: Pool) -> None:
+        """Give a slot to an attempt of another runner's execution; its end brings it back."""
+        self._slots.take(token, pool)
 
     def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
         """Queue a task for a slot."""
@@ -128,6 +147,15 @@ class Schedule:
             due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
             self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
 
+    def limit_attempt(
+        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
+    ) -> None:
+        """Ring when an attempt has taken as long as it may, ``spent_us`` of which are over."""
+        limit_us = self.attempt_limit_us(execution, task)
+        if limit_us is not None:
+            due_us = now.monotonic_us + max(0, limit_us - spent_us)
+            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+
     def take_due(self, now: Now) -> Iterator[Timer]:
         """Remove and yield the timers that ring."""
         return self._timers.take_due(now.monotonic_us)
@@ -136,6 +164,12 @@ class Schedule:
         """Return how long an attempt of a task may take."""
         own_ms = execution.topology.tasks[task.number].timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
+
+    def offer_more(
+        self, executions: Mapping[str, ExecutionState], now: Now
+    ) -> list[ExecutionState]:
+        """Offer to others what has no slot here; return the executions that this changes."""
+        return [] if self._is_closing else self.offers.fill(executions, now)
 
     def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
@@ -150,7 +184,7 @@ class Schedule:
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
         """Start tasks in turn while there are slots."""
-        while not self._is_closing and (place := self._slots.next_in_turn()) is not None:
+        while not self._is_closing and (place := self.offers.next_in_turn(now)) is not None:
             execution = executions.get(place.execution_id)
             if execution is not None and execution.status is ExecutionStatus.RUNNING:
                 task = execution.tasks[place.task_number]
@@ -163,10 +197,7 @@ class Schedule:
         token = self._sources.new_token()
         decide.start(execution, task, token, now.utc_us)
         self._slots.take(token, pool)
-        limit_us = self.attempt_limit_us(execution, task)
-        if limit_us is not None:
-            due_us = now.monotonic_us + limit_us
-            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+        self.limit_attempt(execution, task, now)
         return StartAttempt(
             execution=execution,
             task_number=task.number,

@@ -65,16 +65,32 @@ class Slots:
 
     def next_in_turn(self) -> Place | None:
         """Remove and return the first of those for whom there is a slot and a place."""
+        first = self.first_with_room
+        return None if first is None else self.remove_first(first)
+
+    @property
+    def first_with_room(self) -> Place | None:
+        """The first of those for whom there is a slot and a place; it stays in the queue."""
         if not self._free:
             return None
-        firsts = (queue[0] for queue in self._queues.values() if self._has_room(queue[0].pool))
-        first = min(firsts, default=None)
-        if first is not None:
-            queue = self._queues[first.pool.name]
-            heappop(queue)
-            if not queue:
-                del self._queues[first.pool.name]
-        return first
+        return min((q[0] for q in self._queues.values() if self.room_in(q[0].pool)), default=None)
+
+    @property
+    def head(self) -> Place | None:
+        """The first of all, whether there is room for it or not; it stays in the queue."""
+        return min((queue[0] for queue in self._queues.values()), default=None)
+
+    def remove_first(self, place: Place) -> Place:
+        """Take the first of a queue out of it."""
+        queue = self._queues[place.pool.name]
+        heappop(queue)
+        if not queue:
+            del self._queues[place.pool.name]
+        return place
+
+    def put_back(self, place: Place) -> None:
+        """Queue what was taken out of its queue again, where it was."""
+        heappush(self._queues.setdefault(place.pool.name, []), place)
 
     def take(self, token: str, pool: Pool) -> None:
         """Give a slot, and a place in its pool, to an attempt."""
@@ -91,5 +107,8 @@ class Slots:
             if not self._taken[pool]:
                 del self._taken[pool]
 
-    def _has_room(self, pool: Pool) -> bool:
-        return pool.capacity is None or self._taken.get(pool.name, 0) < pool.capacity
+    def room_in(self, pool: Pool) -> int:
+        """Return how many attempts of a pool may start now."""
+        if pool.capacity is None:
+            return self._free
+        return max(0, min(self._free, pool.capacity - self._taken.get(pool.name, 0)))

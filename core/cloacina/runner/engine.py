@@ -73,7 +73,7 @@ class Engine:
         )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
-        self._neighbours.join(now_us, self._look_around)
+        self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
 

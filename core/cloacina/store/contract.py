@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cloacina.errors import RejectedWriteError
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.offered import SeenOffer
 
 POOL_SIZE: Final = 4
 """How many connections for reading are kept open unless somebody says otherwise."""
@@ -22,6 +23,10 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    contested: list[ExecutionState] = field(default_factory=list)
+    """Not written: they were to withdraw offers that somebody had claimed."""
+    claimed: list[SeenOffer] = field(default_factory=list)
+    """Those offers."""
     postponed: list[ExecutionState] = field(default_factory=list)
     """Not known to be written; the same write may succeed later."""
     obstacle: str = ""
@@ -37,6 +42,8 @@ class Written:
         self.saved += part.saved
         self.lost += part.lost
         self.rejected += part.rejected
+        self.contested += part.contested
+        self.claimed += part.claimed
         self.postponed += part.postponed
         self.obstacle = part.obstacle or self.obstacle
 

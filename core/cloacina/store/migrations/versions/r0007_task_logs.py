@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
@@ -24,9 +24,7 @@ def upgrade() -> None:
             "execution_id", "task_number", "attempt", "seq", name="pk_task_logs"
         ),
         sa.ForeignKeyConstraint(
-            ["execution_id", "task_number", "attempt"],
-            ["task_attempts.execution_id", "task_attempts.task_number", "task_attempts.number"],
-            name="fk_task_logs_execution_id_task_number_attempt",
+            ["execution_id"], ["workflow_executions.id"], name="fk_task_logs_execution_id"
         ),
         sqlite_with_rowid=False,
     )
