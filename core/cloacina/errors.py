@@ -351,6 +351,29 @@ class IdempotencyConflictError(EngineError, ValueError):
         )
 
 
+class WrongConnectionError(EngineError, ValueError):
+    """A connection on which a submission cannot be written."""
+
+
+class SubmissionRolledBackError(EngineError, LookupError):
+    """The transaction that held a submission was rolled back."""
+
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"execution {execution_id} does not exist: the transaction that it was submitted in "
+            "was not committed"
+        )
+
+
+class ContextTooLargeError(EngineError, ValueError):
+    """An input that is larger than ``max_context_bytes`` allows."""
+
+    def __init__(self, problem: str, key: str) -> None:
+        self.key = key
+        super().__init__(f"the input is refused: {problem}")
+
+
 class SchemaVersionError(EngineError, RuntimeError):
     """A database written by a newer version of this library."""
 

@@ -20,7 +20,7 @@ from simulation.memory_offers import MemoryOffers
 from simulation.memory_tables import Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.shared import Accepts
-from simulation.snapshot import FINAL, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow
 
 
 class SimulatedDatabase:
@@ -72,7 +72,7 @@ class SimulatedDatabase:
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]
         row = snapshot.execution
-        running = {a.task_number: a.token for a in snapshot.attempts if a.outcome is None}
+        latest = {attempt.task_number: attempt for attempt in snapshot.attempts}  # in their order
         return StoredExecution(
             identity=_identity(row),
             topology=parse_graph(self._tables.graphs[row.graph_digest]),
@@ -87,7 +87,7 @@ class SimulatedDatabase:
             error_task=row.error_task,
             error_type=row.error_type,
             error_message=row.error_message,
-            tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
+            tasks=tuple(_stored_task(task, latest.get(task.number)) for task in snapshot.tasks),
         )
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
@@ -134,7 +134,9 @@ def _identity(row: ExecutionRow) -> Identity:
     )
 
 
-def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
+def _stored_task(row: TaskRow, latest: AttemptRow | None) -> StoredTask:
+    failed_at = None if latest is None else _moment(latest.finished_at)
+    due_at = _moment(row.due_at)
     return StoredTask(
         number=row.number,
         status=row.status,
@@ -142,14 +144,15 @@ def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
         attempt=row.attempt,
         failures=row.failures,
         losses=row.losses,
-        due_at_us=_moment(row.due_at),
+        due_at_us=due_at,
         started_at_us=_moment(row.started_at),
         finished_at_us=_moment(row.finished_at),
         changes=None if row.changes is None else Changes.from_json(row.changes),
         reason=row.reason,
         error_type=row.error_type,
         error_message=row.error_message,
-        token=token,
+        token=None if latest is None or latest.outcome is not None else latest.token,
+        retry_delay_us=None if failed_at is None or due_at is None else due_at - failed_at,
     )
 
 

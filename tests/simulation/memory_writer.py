@@ -129,6 +129,7 @@ class SimulatedLink:
                 error_task=move.error_task,
                 error_type=move.error_type,
                 error_message=move.error_message,
+                started_at=move.started_at,
                 finished_at=move.finished_at,
                 event_count=move.event_count,
             )

@@ -13,14 +13,16 @@ from cloacina.kernel.bodies import Bodies, import_path
 from cloacina.kernel.journal import fields_of
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
+from cloacina.model.context_size import Excess, excess_of
 from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded, Identity
 from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.log_line import LogLine
 from cloacina_sdk.namespace import TaskNamespace
-from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
 
 _LOG = logging.getLogger("cloacina")
@@ -32,6 +34,8 @@ class _Running:
     task_number: int
     executor: TaskExecutor | None
     """``None`` where none could be found."""
+    texts: Mapping[str, str]
+    """The context that the body sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class Dispatcher:
         logbook: LogBook,
         *,
         timeout_ms: int | None = None,
+        max_context_bytes: int = 0,
     ) -> None:
         """Send the end of every attempt to ``send``, from whatever thread it is reported on.
 
@@ -66,12 +71,14 @@ class Dispatcher:
             send: takes the ends.
             logbook: takes what attempts say.
             timeout_ms: what executors are told of tasks that name no limit of their own.
+            max_context_bytes: how large a context may be that a body sees or leaves; 0 for no limit.
         """
         self._bodies = bodies
         self._routes = routes
         self._send = send
         self._logbook = logbook
         self._timeout_ms = timeout_ms
+        self._max_context_bytes = max_context_bytes
         self._running: dict[str, _Running] = {}
         self.variables = bodies.variables
 
@@ -118,11 +125,16 @@ class Dispatcher:
 
     def _begin(self, order: _Order, *, is_guest: bool) -> None:
         execution_id, token = order.identity.execution_id, order.token
-        self._running[token] = _Running(execution_id, order.task_number, None)
+        running = _Running(execution_id, order.task_number, None, order.texts)
+        self._running[token] = running
         self._logbook.open(token, execution_id, order.task_number, is_guest=is_guest)
+        excess = excess_of(order.texts, self._max_context_bytes)
+        if excess is not None:
+            self.finished(ExecutionResult.failed(token, _too_large(excess)))
+            return
         try:
             executor = self._routes.executor_of(order.identity, order.task)
-            self._running[token] = _Running(execution_id, order.task_number, executor)
+            self._running[token] = replace(running, executor=executor)
             executor.start(self._describe(order), self)
         except WrongExecutorError as error:
             failure = replace(failure_of(error), is_fatal=True)
@@ -141,12 +153,17 @@ class Dispatcher:
         if running is None:
             _LOG.warning("an executor reported an attempt that does not run here; it is ignored")
             return
+        outcome = result.outcome
+        if isinstance(outcome, Changes) and self._max_context_bytes:
+            excess = excess_of(outcome.applied_to(running.texts), self._max_context_bytes)
+            if excess is not None:
+                outcome = _too_large(excess)
         self._send(
             AttemptEnded(
                 execution_id=running.execution_id,
                 task_number=running.task_number,
                 token=result.token,
-                result=result.outcome,
+                result=outcome,
             )
         )
 
@@ -210,3 +227,13 @@ class Dispatcher:
             timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
             priority=identity.priority,
         )
+
+
+def _too_large(excess: Excess) -> TaskFailure:
+    return TaskFailure(
+        error_type="ContextTooLarge",
+        message=str(excess),
+        traceback="",
+        is_transient=False,
+        is_fatal=True,  # another attempt sees, and most likely leaves, as much
+    )

@@ -115,7 +115,7 @@ def fail(
             delay_ms = retry.delay_ms(task.failures, jitter)
         delay_us = min(delay_ms, LONGEST_DELAY_MS) * 1000
         task.move(TaskStatus.READY, SubStatus.RETRYING)
-        task.due_at_us = at_us + delay_us
+        task.due_at_us, task.longest_wait_us = at_us + delay_us, delay_us
         execution.touch(task)
         execution.record("task_retrying", at_us, task.number, failure.message[:500])
         return [], delay_us
@@ -188,6 +188,16 @@ def restore(execution: ExecutionState) -> list[TaskState]:
         if task.status is TaskStatus.READY:
             ready.append(task)
     return ready
+
+
+def begin(execution: ExecutionState, at_us: int) -> list[TaskState]:
+    """Start an execution that is stored and was never planned; return the tasks that may start."""
+    execution.started_at_us = at_us
+    if execution.status is ExecutionStatus.PENDING:
+        execution.move(ExecutionStatus.RUNNING)
+        execution.record("execution_started", at_us)
+    fresh = [t for t in execution.tasks if t.status is TaskStatus.NOT_STARTED]
+    return _decide_all(execution, [task for task in fresh if not task.waiting_for], at_us)
 
 
 def _end_attempt(

@@ -61,6 +61,8 @@ class StoredTask:
     error_message: str | None
     token: str | None
     """Of the attempt that is recorded as running, if there is one."""
+    retry_delay_us: int | None = None
+    """Between the failure of its latest attempt and ``due_at_us``, by the clock that set both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

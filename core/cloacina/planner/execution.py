@@ -38,6 +38,8 @@ class TaskState:
     needed_by: int = 0
     """How many dependents are not final yet."""
     due_at_us: int | None = None
+    longest_wait_us: int | None = None
+    """How long to wait until then at most, whatever the wall clock was set to meanwhile."""
     started_at_us: int | None = None
     """When its first attempt started."""
     attempt_started_at_us: int = 0
@@ -282,6 +284,7 @@ def _restored_task(stored: StoredTask) -> TaskState:
         failures=stored.failures,
         losses=stored.losses,
         due_at_us=stored.due_at_us,
+        longest_wait_us=stored.retry_delay_us,
         started_at_us=stored.started_at_us,
         finished_at_us=stored.finished_at_us,
         token=stored.token,

@@ -186,9 +186,11 @@ class Planner:
         execution = restored(event.stored)
         self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
-        self._schedule.limit(execution, now)
         offers.adopt(execution, event.stored.offers, now.utc_us)
         ready = decide.restore(execution)
+        if execution.started_at_us is None:
+            ready += decide.begin(execution, now.utc_us)
+        self._schedule.limit(execution, now)
         for task in execution.tasks:
             if task.token is not None and (task.runner is None or execution.stopping is not None):
                 ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)

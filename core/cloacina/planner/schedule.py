@@ -123,6 +123,8 @@ class Schedule:
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
         """Queue a task for a slot, once the delay of its retry is over if it has one."""
         wait_us = 0 if task.due_at_us is None else task.due_at_us - now.utc_us
+        if task.longest_wait_us is not None:
+            wait_us = min(wait_us, task.longest_wait_us)
         if wait_us > 0:
             self.retry_after(execution, task, wait_us, now)
         else:

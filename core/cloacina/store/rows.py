@@ -32,7 +32,7 @@ class NewExecution(NamedTuple):
     graph_digest: str
     status: str
     stopping: str | None
-    owner: str
+    owner: str | None
     epoch: int
     priority: int
     input: str
@@ -54,6 +54,7 @@ class ExecutionMove(NamedTuple):
     error_task: str | None
     error_type: str | None
     error_message: str | None
+    started_at: str | None
     finished_at: str | None
     event_count: int
     id: str
@@ -204,7 +205,7 @@ class NewEvent(NamedTuple):
     detail: str | None
 
 
-def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> NewExecution:
+def new_execution(execution: ExecutionState, owner: str | None, graph_digest: str) -> NewExecution:
     """Return the first row of ``execution``."""
     identity = execution.identity
     return NewExecution(
@@ -240,6 +241,7 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         execution.error_task,
         _maybe(plain, execution.error_type),
         _maybe(plain, execution.error_message),
+        _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
         execution.id,

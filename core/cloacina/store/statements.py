@@ -108,6 +108,7 @@ MOVE_EXECUTION = (
         "error_task",
         "error_type",
         "error_message",
+        "started_at",
         "finished_at",
         "event_count",
     )
