@@ -233,13 +233,13 @@ class OwnershipLostError(EngineError, RuntimeError):
 
 
 class EvictedError(EngineError, RuntimeError):
-    """The other runners hold this one for dead: its lease ran out, and they took what it had."""
+    """The other runners hold this one for dead: its lease or lock is gone, and what it had too."""
 
     def __init__(self, runner_id: str) -> None:
         self.runner_id = runner_id
         super().__init__(
-            f"runner {runner_id} did not renew its lease in time; other runners may go on with "
-            "what it had"
+            f"runner {runner_id} did not show in time that it lives (its lease ran out, or its lock "
+            "was removed); other runners may go on with what it had"
         )
 
 

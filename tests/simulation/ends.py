@@ -34,11 +34,12 @@ class SimulatedClock(Clock):
         self._runner = runner
 
     def now(self) -> Now:
+        self._runner.gate.reads_clock()
         return self._runner.now()
 
     def pause(self, seconds: float) -> None:
-        self._runner.world.pass_time(round(seconds * SECOND))
-        self._runner.point("while it waits for the database")
+        self._runner.gate.wait(round(seconds * SECOND))
+        self._runner.gate.point("while it waits for the database")
 
 
 class SimulatedExecutor:
@@ -54,7 +55,7 @@ class SimulatedExecutor:
 
     def cancel(self, token: str, *, is_kill: bool) -> None:
         runner = self._runner
-        runner.point("before a body is stopped")
+        runner.gate.point("before a body is stopped")
         body = runner.world.monitor.bodies.get(token)
         if body is not None and body.yields_to(is_kill=is_kill):
             runner.log(f"stops {body.execution_id} task {body.task_number}")
@@ -69,7 +70,7 @@ class SimulatedExecutor:
 
     def start(self, effect: StartAttempt) -> None:
         runner = self._runner
-        runner.point("before a body starts")
+        runner.gate.point("before a body starts")
         runner.begin(effect.token)
         task = effect.execution.topology.tasks[effect.task_number]
         order = Order(
@@ -84,7 +85,7 @@ class SimulatedExecutor:
         self._begin(order, is_guest=False)
 
     def start_guest(self, claimed: ClaimedOffer, task: TaskSpec) -> None:
-        self._runner.point("before a guest starts")
+        self._runner.gate.point("before a guest starts")
         order = Order(
             execution_id=claimed.offer.identity.execution_id,
             workflow=claimed.offer.identity.workflow,
@@ -105,7 +106,7 @@ class SimulatedExecutor:
         if speech.speaks(body):
             runner.world.after(body.duration_us // 2, partial(self._speak, body, order.token))
         runner.world.after(body.duration_us, partial(self._report, body, order.token))
-        runner.point("after a body started")
+        runner.gate.point("after a body started")
 
     def _speak(self, body: Body, token: str) -> None:
         runner = self._runner
@@ -139,11 +140,11 @@ class Witness(Observer):
         self._runner = runner
 
     def attempt_started(self, effect: StartAttempt) -> None:
-        self._runner.point(f"before the start of {effect.execution.id}")
+        self._runner.gate.point(f"before the start of {effect.execution.id}")
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
-        self._runner.point(f"after an attempt of {effect.execution.id}")
+        self._runner.gate.point(f"after an attempt of {effect.execution.id}")
 
     def execution_ended(self, execution: ExecutionState) -> None:
         self._runner.log(f"ends {execution.id} as {execution.status}")
-        self._runner.point("after an end")
+        self._runner.gate.point("after an end")

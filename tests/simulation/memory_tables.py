@@ -51,12 +51,21 @@ class Draft:
         )
 
 
+@dataclass(slots=True)
+class RunnerRow:
+    """A runner that is registered."""
+
+    slots: int
+    last_batch: str | None = None
+
+
 class Tables:
     """What is committed. A transaction's drafts are installed together or dropped together."""
 
     def __init__(self) -> None:
         self.graphs: dict[str, str] = {}
         self.executions: dict[str, Snapshot] = {}
+        self.runners: dict[str, RunnerRow] = {}
 
     def draft(self, drafts: dict[str, Draft], execution_id: str) -> Draft:
         """Return the draft of an execution in a transaction."""

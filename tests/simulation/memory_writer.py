@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
+from cloacina.errors import EvictedError
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
@@ -22,11 +23,11 @@ class SimulatedLink:
     def close(self) -> None:
         pass
 
+    def lose_answer(self) -> None:
+        raise AssertionError("a file answers")
+
     def write(self, batch: Batch) -> None:
-        for execution_id, epoch in batch.fences.items():
-            found = self._tables.executions.get(execution_id)
-            if found is None or not is_fenced_in(found.execution, batch.owner, epoch):
-                raise MissedError
+        self._check_fences(batch)
         graphs = {str(digest): str(text) for digest, text in batch.rows["graphs"]}
         drafts: dict[str, Draft] = {}
         try:
@@ -41,11 +42,19 @@ class SimulatedLink:
         except ValueError as error:
             raise RefusedError(error) from error
         self._tables.install(drafts, graphs)
+        if batch.owner in self._tables.runners:
+            self._tables.runners[batch.owner].last_batch = batch.token
+
+    def _check_fences(self, batch: Batch) -> None:
+        for execution_id, epoch in batch.fences.items():
+            found = self._tables.executions.get(execution_id)
+            if found is None or not is_fenced_in(found.execution, batch.owner, epoch):
+                raise MissedError
 
     def _insert_executions(
         self, drafts: dict[str, Draft], batch: Batch, graphs: Mapping[str, str]
     ) -> None:
-        for new in cast("list[rows.NewExecution]", batch.rows["executions"]):
+        for new in _new(batch):
             if new.id in self._tables.executions:
                 raise ValueError("UNIQUE constraint failed")
             if new.graph_digest not in graphs:
@@ -143,6 +152,35 @@ class SimulatedLink:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):
             events = self._tables.draft(drafts, new.execution_id).events
             insert(events, new.seq, EventRow._make(new))
+
+
+class SimulatedServerLink(SimulatedLink):
+    """As a server takes batches: only from those it knows, and once each."""
+
+    _is_in_doubt = False
+
+    def lose_answer(self) -> None:
+        self._is_in_doubt = True
+
+    def write(self, batch: Batch) -> None:
+        is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
+        runner = self._tables.runners.get(batch.owner)
+        if runner is None and not is_known(self._tables, batch.owner):
+            raise EvictedError(batch.owner)
+        if is_in_doubt and runner is not None and runner.last_batch == batch.token:
+            return
+        if any(new.id in self._tables.executions for new in _new(batch)):
+            raise MissedError  # it was committed before its runner was evicted
+        super().write(batch)
+
+
+def is_known(tables: Tables, runner_id: str) -> bool:
+    """Whether a runner is registered, and may write."""
+    return runner_id in tables.runners
+
+
+def _new(batch: Batch) -> "list[rows.NewExecution]":
+    return cast("list[rows.NewExecution]", batch.rows["executions"])
 
 
 def _scope(row: ExecutionRow | rows.NewExecution) -> tuple[str | None, ...]:

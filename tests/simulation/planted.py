@@ -24,9 +24,10 @@ from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
 from simulation import memory, memory_offers, memory_writer
+from simulation.memory import SimulatedDatabase
 from simulation.memory_offers import MemoryOffers
 from simulation.memory_tables import Draft
-from simulation.memory_writer import SimulatedLink
+from simulation.memory_writer import SimulatedLink, SimulatedServerLink
 from simulation.neighbours import SimulatedNeighbours
 from simulation.snapshot import ExecutionRow
 
@@ -259,6 +260,50 @@ def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
 
+def _begins_when_over(patch: Patch) -> None:
+    patch.setattr(StartAttempt, "is_over", property(lambda _self: False))
+
+
+def _batch_written_twice(patch: Patch) -> None:
+    patch.setattr(SimulatedServerLink, "lose_answer", lambda _self: None)
+
+
+def _postponed_forgotten(patch: Patch) -> None:
+    original = GroupWriter.commit
+
+    def commit(self: GroupWriter, executions: Sequence[ExecutionState]) -> Written:
+        written = original(self, executions)
+        self.abandon()  # so that the next try has another token
+        return written
+
+    patch.setattr(GroupWriter, "commit", commit)
+
+
+def _given_up_for_written(patch: Patch) -> None:
+    patch.setattr(GroupWriter, "abandon", lambda _self: None)
+
+
+def _evicted_goes_on(patch: Patch) -> None:
+    patch.setattr(Planner, "stored", property(lambda _self: []))
+
+
+def _evicted_writes(patch: Patch) -> None:
+    patch.setattr(memory_writer, "is_known", lambda *_: True)
+
+
+def _claim_in_doubt_forgotten(patch: Patch) -> None:
+    patch.setattr(SimulatedDatabase, "owned", lambda *_: [])
+
+
+def _leftovers_kept(patch: Patch) -> None:
+    original = SimulatedDatabase.release
+
+    def release(self: SimulatedDatabase, gone: Iterable[str]) -> None:
+        original(self, set(gone) & self.runner_ids())
+
+    patch.setattr(SimulatedDatabase, "release", release)
+
+
 def _claimed_twice(patch: Patch) -> None:
     def open_offers(self: MemoryOffers, runner_id: str) -> list[OpenOffer]:
         return [memory_offers._open(row) for row in self._rows() if row.offered_by != runner_id]
@@ -295,7 +340,7 @@ PLANTED = {
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(
-        _effects_by_name, "before that was durable|started after it had ended"
+        _effects_by_name, "before that was durable|after it had ended"
     ),
     "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
@@ -319,6 +364,16 @@ PLANTED = {
     ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
+    "a batch that is written twice": Planted(_batch_written_twice, "forgot .* which it owns"),
+    "a batch in doubt that is forgotten": Planted(_postponed_forgotten, "forgot .* which it owns"),
+    "what was given up for what is written": Planted(
+        _given_up_for_written, "before it was durable"
+    ),
+    "an evicted runner that goes on": Planted(_evicted_goes_on, "goes on with"),
+    "an evicted runner that writes": Planted(_evicted_writes, "wrote after its eviction"),
+    "a claim in doubt that is forgotten": Planted(_claim_in_doubt_forgotten, "never ended|forgot"),
+    "what nobody has after a return": Planted(_leftovers_kept, "forgot .* which it owns"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
     "an offer that two runners claim": Planted(_claimed_twice, "is not what .* claimed|made Offer"),
     "a lost guest that is waited for": Planted(_lost_guests_awaited, "never ended"),

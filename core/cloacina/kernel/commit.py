@@ -148,6 +148,8 @@ class Committer:
             if written.postponed or self._is_evicted:
                 _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
                 if self._is_out_of_time():
+                    self._writer.abandon()  # or it would pass for what is written next
+                    self._planner.start_nothing_more()  # the order to stop is still in the inbox
                     break
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

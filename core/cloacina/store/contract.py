@@ -61,6 +61,9 @@ class Writer(Protocol):
         """
         ...
 
+    def abandon(self) -> None:
+        """Forget what was postponed: nobody offers it again, though it may have been written."""
+
     def close(self) -> None:
         """Close the connection."""
 

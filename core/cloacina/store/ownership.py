@@ -191,7 +191,11 @@ def claim(
 
 
 def owned(connection: sa.Connection, runner_id: str, among: Iterable[str]) -> list[str]:
-    """Return those of ``among`` that the runner owns and that have not ended."""
-    query = sa.select(EXECUTIONS.c.id).where(EXECUTIONS.c.owner == runner_id, _UNFINISHED)
+    """Return those of ``among`` that the runner owns and that have not ended, oldest first."""
+    query = (
+        sa.select(EXECUTIONS.c.id)
+        .where(EXECUTIONS.c.owner == runner_id, _UNFINISHED)
+        .order_by(EXECUTIONS.c.id)
+    )
     wanted = set(among)
     return [found for found in connection.execute(query).scalars() if found in wanted]

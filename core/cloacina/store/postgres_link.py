@@ -120,16 +120,16 @@ class PostgresLink:
             signed = connection.execute(self._sign, (batch.token, batch.owner))
             fenced = connection.execute(self._fences, (list(batch.fences), batch.owner))
             counted = []
-            for step in self._steps:
-                given = batch.rows[step.kind]
-                if given:
-                    cursor = connection.cursor()
-                    cursor.executemany(step.compiled.query, step.compiled.arranged(given))
-                    if step.must_hit:
-                        counted.append((cursor, len(given)))
-            withdrawn = self._claim.arranged(batch.rows["offer_withdrawals"])
-            claims = [connection.execute(self._claim.query, row) for row in withdrawn]
-            try:
+            try:  # answers come at any of these calls
+                for step in self._steps:
+                    given = batch.rows[step.kind]
+                    if given:
+                        cursor = connection.cursor()
+                        cursor.executemany(step.compiled.query, step.compiled.arranged(given))
+                        if step.must_hit:
+                            counted.append((cursor, len(given)))
+                withdrawn = self._claim.arranged(batch.rows["offer_withdrawals"])
+                claims = [connection.execute(self._claim.query, row) for row in withdrawn]
                 pipeline.sync()
             except psycopg.Error:
                 self._check_ownership(batch, signed, fenced)  # the cause, if it was lost

@@ -92,6 +92,10 @@ class GroupWriter:
         """Close the connection."""
         self._link.close()
 
+    def abandon(self) -> None:
+        """Forget what was postponed (see ``Writer``)."""
+        self._todo.clear()
+
     def commit(self, executions: Sequence[ExecutionState]) -> Written:
         """Write everything unsaved of ``executions`` (see ``Writer``)."""
         if not executions:
