@@ -311,7 +311,9 @@ class Planner:
                 self._unsaved[execution.id] = execution
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
-                ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+                # a delay that is not over has its timer, which a wall clock does not move
+                tasks = (task for task in execution.tasks if task.due_at_us is None)
+                ready = [task for task in tasks if task.status is TaskStatus.READY]
                 return self._advance(execution, ready, now)
             case _:
                 pass  # it stands so already

@@ -128,6 +128,7 @@ class Schedule:
         if wait_us > 0:
             self.retry_after(execution, task, wait_us, now)
         else:
+            task.due_at_us = None  # over, whatever the wall clock says from now on
             self.enqueue(execution, task)
 
     def retry_after(
