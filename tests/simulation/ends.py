@@ -103,7 +103,7 @@ class SimulatedExecutor:
         runner.kernel.logbook.open(
             order.token, order.execution_id, order.task_number, is_guest=is_guest
         )
-        if speech.speaks(body):
+        if runner.world.is_talkative and speech.speaks(body):
             runner.world.after(body.duration_us // 2, partial(self._speak, body, order.token))
         runner.world.after(body.duration_us, partial(self._report, body, order.token))
         runner.gate.point("after a body started")

@@ -342,7 +342,7 @@ PLANTED = {
     "effects of what was replaced": Planted(
         _effects_by_name, "before that was durable|after it had ended"
     ),
-    "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "slots that stay idle": Planted(_freed_slots_idle, "waits? although slots"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
@@ -364,7 +364,9 @@ PLANTED = {
     ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
-    "an attempt that begins when it is over": Planted(_begins_when_over, "after it had ended"),
+    "an attempt that begins when it is over": Planted(
+        _begins_when_over, "after it had ended|before that was durable"
+    ),
     "a batch that is written twice": Planted(_batch_written_twice, "forgot .* which it owns"),
     "a batch in doubt that is forgotten": Planted(_postponed_forgotten, "forgot .* which it owns"),
     "what was given up for what is written": Planted(
