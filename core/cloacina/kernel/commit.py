@@ -135,10 +135,8 @@ class Committer:
                     new = [each for each in unsaved if each.stored_status is None]
                     written = Written(postponed=new)
                 left, written.postponed = written.postponed, []
-                begun_us = self._clock.now().monotonic_us
-                written.add(self._writer.commit(left))
-                spent_us = self._clock.now().monotonic_us - begun_us
-                self._meter.committed(len(left), spent_us / 1_000_000)
+                with self._meter.commit_of(len(left)):
+                    written.add(self._writer.commit(left))
             except EvictedError as error:
                 self.note_eviction(error)
                 written = Written(postponed=list(unsaved))

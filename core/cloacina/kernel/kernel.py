@@ -249,8 +249,9 @@ class Kernel:
                 is_time_to_look = True
             else:
                 yield message
-        yield from self.logbook.take_due(self._clock.now().monotonic_us)
-        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
+        now_us = self._clock.now().monotonic_us
+        yield from self.logbook.take_due(now_us)
+        if self._lookout.take_due(now_us) or is_time_to_look:
             yield LookAround()
         due = self._planner.next_due_us
         if due is not None and due <= self._clock.now().monotonic_us:

@@ -1,9 +1,11 @@
 """Count what a runner does, from what it commits: a change is counted once it is durable."""
 
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from cloacina.planner.execution import ExecutionState
@@ -60,8 +62,9 @@ class Histogram:
 class Meter:
     """What one runner did. The kernel's thread writes; any thread may read."""
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
+    def __init__(self, stopwatch_s: Callable[[], float] = time.perf_counter) -> None:
+        """Begin at nothing; ``stopwatch_s`` times commits."""
+        self._stopwatch_s = stopwatch_s
         self._lock = threading.Lock()
         self._submitted = self._claimed = self._retries = 0
         self._ends: Counter[str] = Counter(dict.fromkeys(_ENDS.values(), 0))
@@ -87,8 +90,12 @@ class Meter:
                 if line.kind in _ENDS:
                     self._ends[_ENDS[line.kind]] += 1
 
-    def committed(self, executions: int, duration_s: float) -> None:
-        """Count a group commit."""
+    @contextmanager
+    def commit_of(self, executions: int) -> Iterator[None]:
+        """Count and time a group commit, unless it fails."""
+        begun_s = self._stopwatch_s()
+        yield
+        duration_s = self._stopwatch_s() - begun_s
         with self._lock:
             self._commit_sizes.observe(executions)
             self._commit_durations.observe(duration_s)
