@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.console import init_logging
     from cloacina.runner.handle import ExecutionHandle
-    from cloacina.runner.result import TaskResult, WorkflowResult
+    from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.log_reader import TaskLog
@@ -55,6 +55,7 @@ __all__ = [
     "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
+    "ElementCounts",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -104,6 +105,7 @@ _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
+    "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",

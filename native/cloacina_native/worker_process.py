@@ -30,6 +30,7 @@ from cloacina_native.log_lines import AttemptLog, LogLine
 from cloacina_native.replies import Failed, Finished, Loaded, LoadFailed, Reply
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import WorkflowSpec
 
@@ -47,6 +48,8 @@ class RunRequest:
         token: what the worker has to return with the result.
         attempt: counts from 1.
         texts: the context, each key with the JSON text of its value.
+        element: what the attempt is for, if the task is mapped. Attempts that share one and the
+            same ``texts`` send it to a worker once.
     """
 
     token: str
@@ -55,10 +58,23 @@ class RunRequest:
     attempt: int
     execution_id: str
     texts: Mapping[str, str]
+    element: Element | None = None
 
-    def to_question(self) -> Question[Finished | Failed]:
-        """Return what to ask a worker."""
-        keys, body = pack_texts(self.texts)
+    def to_question(self, *, is_context_known: bool = False) -> Question[Finished | Failed]:
+        """Return what to ask a worker.
+
+        Args:
+            is_context_known: whether the worker has ``texts`` from the last element it ran.
+        """
+        keys: JsonValue = None
+        body = b""
+        if not is_context_known:
+            keys, body = pack_texts(self.texts)
+        element: JsonValue = None
+        if self.element is not None:
+            item = self.element.text.encode("utf-8")
+            element = [self.element.index, self.element.result_key, len(item)]
+            body = item + body
         header: dict[str, JsonValue] = {
             "type": "run",
             "token": self.token,
@@ -67,6 +83,7 @@ class RunRequest:
             "attempt": self.attempt,
             "execution_id": self.execution_id,
             "keys": keys,
+            "element": element,
         }
         return Question(
             header=header,
@@ -80,9 +97,11 @@ class RunRequest:
         )
 
     def _accept(self, reply: Reply) -> Finished | Failed | None:
-        if isinstance(reply, Finished | Failed) and reply.token == self.token:
-            return reply
-        return None
+        if not isinstance(reply, Finished | Failed) or reply.token != self.token:
+            return None
+        if isinstance(reply, Finished) and self.element is not None:
+            return reply if self.element.is_result(reply.changes) else None
+        return reply
 
 
 class WorkerProcess:
@@ -100,6 +119,8 @@ class WorkerProcess:
         self._is_closed = False
         self._is_freed = False
         self._tasks: frozenset[tuple[str, str]] = frozenset()
+        self._shared: Mapping[str, str] | None = None
+        """The context of the last element that the worker ran."""
 
     @classmethod
     def start(cls, directory: Path, *, name: str, environment: Mapping[str, str]) -> WorkerProcess:
@@ -172,7 +193,10 @@ class WorkerProcess:
         if (request.workflow, request.task) not in self._tasks:
             raise UnknownTaskError(request.workflow, request.task)
         with self._taking_turns():
-            answer = self._asked(request.to_question(), on_log)
+            is_known = request.element is not None and request.texts is self._shared
+            answer = self._asked(request.to_question(is_context_known=is_known), on_log)
+            if request.element is not None:
+                self._shared = request.texts
         match answer:
             case Finished(changes=changes):
                 return changes

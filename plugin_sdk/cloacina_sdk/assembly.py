@@ -238,6 +238,7 @@ def _task_spec(definition: TaskDefinition, bare: Callable[[str], str]) -> TaskSp
         is_async=_is_async(definition.function),
         timeout_ms=definition.timeout_ms,
         description=_description(definition.function),
+        mapped=definition.mapped,
     )
 
 

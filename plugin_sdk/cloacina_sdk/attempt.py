@@ -15,6 +15,7 @@ from cloacina_sdk.changes import Changes
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidDocumentError, InvalidNamespaceError
 from cloacina_sdk.json_text import JsonValue, decode, encode
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 
@@ -46,6 +47,7 @@ class TaskReadyEvent:
         is_async: whether the body is a coroutine function.
         timeout_ms: after how long the engine gives the attempt up; None for never.
         priority: of the execution; higher is more urgent.
+        element: what the attempt is for, if its task is mapped; it is to be handed to `perform`.
     """
 
     execution_id: str
@@ -59,6 +61,7 @@ class TaskReadyEvent:
     is_async: bool = False
     timeout_ms: int | None = None
     priority: int = 0
+    element: Element | None = None
 
     def to_json(self) -> str:
         """Return a JSON text that `from_json` reads; the context is not parsed for it."""
@@ -76,7 +79,8 @@ class TaskReadyEvent:
             "priority": self.priority,
         }
         members = ",".join(f"{encode(key)}:{text}" for key, text in self.texts.items())
-        return f'{encode(header)[:-1]},"context":{{{members}}}}}'
+        element = "null" if self.element is None else self.element.to_json()
+        return f'{encode(header)[:-1]},"element":{element},"context":{{{members}}}}}'
 
     @classmethod
     def from_json(cls, text: str) -> TaskReadyEvent:
@@ -101,6 +105,7 @@ class TaskReadyEvent:
             is_async=fields.boolean("is_async"),
             timeout_ms=fields.optional_integer("timeout_ms", highest=_HIGHEST),
             priority=fields.integer("priority", lowest=-_MOST_URGENT, highest=_MOST_URGENT),
+            element=_element(fields),
         )
         _close("a task_ready event", fields, problems)
         return event
@@ -197,6 +202,11 @@ def _namespace(fields: Fields) -> TaskNamespace:
         if text:  # a missing one is reported already
             fields.problems.append(f"{fields.path_of('namespace')}: {error}")
         return TaskNamespace("", "", "", "")
+
+
+def _element(fields: Fields) -> Element | None:
+    raw = fields.value("element", None)
+    return None if raw is None else Element.read(Fields(raw, "$.element", fields.problems))
 
 
 def _close(what: str, fields: Fields, problems: list[str]) -> None:

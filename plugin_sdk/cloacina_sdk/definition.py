@@ -21,6 +21,7 @@ from cloacina_sdk.backoff import BackoffStrategy
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
@@ -60,6 +61,7 @@ class TaskDefinition:
         dependencies: ids and functions of other tasks, in declared order.
         trigger_rule: when the task runs; None is the default rule.
         timeout_ms: how long one attempt may take; None for what the host says.
+        mapped: set where the body runs once for each element of a list.
     """
 
     id: str
@@ -69,6 +71,7 @@ class TaskDefinition:
     trigger_rule: Rule | None
     allow_failure: bool
     timeout_ms: int | None = None
+    mapped: Mapped | None = None
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -107,6 +110,7 @@ class TaskOptions:
     trigger_rule: Rule | None
     allow_failure: bool
     timeout_ms: int | None
+    mapped: Mapped | None
 
     @classmethod
     def checked(
@@ -119,6 +123,7 @@ class TaskOptions:
         trigger_rules: Mapping[str, JsonValue] | None,
         allow_failure: bool,
         timeout: timedelta | float | str | None,
+        mapped: Mapped | None = None,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
         given = {name: value for name, value in retry_options.items() if value is not None}
@@ -133,13 +138,14 @@ class TaskOptions:
             trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
             allow_failure=allow_failure,
             timeout_ms=timeout_in_ms(timeout),
+            mapped=mapped,
         )
 
     def decorate(self, function: F) -> F:
         """Attach the definition to a function and hand it to an open builder."""
         body = _body_of(function)
         task_id = self.id or _name_of(body)
-        _check_parameters(task_id, body)
+        _check_parameters(task_id, body, is_mapped=self.mapped is not None)
         definition = TaskDefinition(
             id=task_id,
             function=body,
@@ -148,6 +154,7 @@ class TaskOptions:
             trigger_rule=self.trigger_rule,
             allow_failure=self.allow_failure,
             timeout_ms=self.timeout_ms,
+            mapped=self.mapped,
         )
         try:
             setattr(body, ATTRIBUTE, definition)
@@ -253,12 +260,17 @@ def _name_of(function: TaskFunction) -> str:
     return name
 
 
-def _check_parameters(task_id: str, function: TaskFunction) -> None:
+def _check_parameters(task_id: str, function: TaskFunction, *, is_mapped: bool) -> None:
     try:
         parameters = inspect.signature(function, **_SIGNATURE_OPTIONS)
     except (TypeError, ValueError):
         return  # written in C without a signature: only a call can tell
     advice = f"the body is called with one argument, the Context: def {task_id}(context)"
+    if is_mapped:
+        advice = (
+            "the body of a mapped task is called with two arguments, the Context and the element: "
+            f"def {task_id}(context, item)"
+        )
     first = next(iter(parameters.parameters), None)
     if first is None:
         raise InvalidDefinitionError(f"Task {task_id!r} takes no parameter; {advice}")
@@ -268,7 +280,7 @@ def _check_parameters(task_id: str, function: TaskFunction) -> None:
             f"drop self; {advice}"
         )
     try:
-        parameters.bind(None)
+        parameters.bind(*((None, None) if is_mapped else (None,)))
     except TypeError as error:
         raise InvalidDefinitionError(
             f"Task {task_id!r} cannot be called ({error}); {advice}"

@@ -94,6 +94,18 @@ class InvalidReturnError(CloacinaError, TypeError):
         )
 
 
+class MappedContextChangedError(CloacinaError, TypeError):
+    """The body of a mapped task changed its context; `keys` are those that it changed."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.keys = tuple(sorted(keys))
+        super().__init__(
+            f"The body of a mapped task changed its context ({', '.join(map(repr, self.keys[:5]))}"
+            f"{', ...' if len(self.keys) > 5 else ''}), which all elements share; "
+            "return the element's result instead"
+        )
+
+
 class UnknownNameError(CloacinaError, KeyError):
     """Something was asked for by a name that nothing has; `known` lists the names there are."""
 

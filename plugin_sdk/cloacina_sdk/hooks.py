@@ -27,10 +27,28 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ElementInfo:
+    """The element of a mapped task that an attempt is for, and how far its task is.
+
+    Attributes:
+        index: its place in the list, from 0.
+        count: how many elements there are.
+        done: how many of them have ended, well or not.
+        failed: how many of those failed for good.
+    """
+
+    index: int
+    count: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptInfo:
     """One attempt to run a task.
 
     Attributes:
+        element: set where the task is mapped.
         attempt: counted from 1.
         package_digest: `sha256:<hex>` of the package, or None for an embedded workflow.
     """
@@ -39,6 +57,7 @@ class AttemptInfo:
     namespace: TaskNamespace
     attempt: int
     package_digest: str | None
+    element: ElementInfo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

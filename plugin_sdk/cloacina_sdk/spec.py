@@ -17,6 +17,7 @@ from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidDocumentError, InvalidWorkflowError, UnknownNameError
 from cloacina_sdk.graph import find_cycle
 from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.mapped import Mapped, read_mapped
 from cloacina_sdk.retry import RetryPolicy, read_retry
 from cloacina_sdk.rules import Rule, named_tasks, read_rule
 
@@ -39,6 +40,7 @@ class TaskSpec:
         allow_failure: whether the workflow can complete though this task failed.
         is_async: whether the body is a coroutine function.
         timeout_ms: how long one attempt may take; None for what the host says.
+        mapped: set where the body runs once for each element of a list.
         fingerprint: sha256 of the body's code in hexadecimal, or "" where it has none.
     """
 
@@ -51,6 +53,12 @@ class TaskSpec:
     timeout_ms: int | None = None
     description: str = ""
     fingerprint: str = ""
+    mapped: Mapped | None = None
+
+    @property
+    def result_key(self) -> str:
+        """Where dependents of a mapped task find the list of its results."""
+        return self.id if self.mapped is None else self.mapped.into or self.id
 
     def to_document(self) -> dict[str, JsonValue]:
         """Return the JSON form."""
@@ -64,6 +72,8 @@ class TaskSpec:
             "timeout_ms": self.timeout_ms,
             "description": self.description,
             "fingerprint": self.fingerprint,
+            # said of those that have it only: others are the same for an older host
+            **(self.mapped.to_document() if self.mapped else {}),
         }
 
     @classmethod
@@ -180,6 +190,7 @@ def _read_task(fields: Fields) -> TaskSpec:
         fingerprint=fields.text(
             "fingerprint", "", form=_FINGERPRINT, expected="a sha256 in lower-case hexadecimal"
         ),
+        mapped=read_mapped(fields),
     )
     fields.close()
     return task

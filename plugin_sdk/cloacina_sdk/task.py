@@ -42,6 +42,9 @@ if TYPE_CHECKING:
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
         timeout: timedelta | float | str | None = None,
+        map_over: str | None = None,
+        map_into: str | None = None,
+        max_parallel: int | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -63,11 +66,21 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
     timeout: timedelta | float | str | None = None,
+    map_over: str | None = None,
+    map_into: str | None = None,
+    max_parallel: int | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
     The function is called with one argument, the Context. It may change it in place, return
     it, return a mapping to merge into it, or return nothing.
+
+    With `map_over` the task is mapped: its function is called once for each element of a list,
+    with the Context and the element, and must leave the Context alone. What it returns, any JSON
+    value, is the element's result. Each element has its own attempts; retries and the timeout
+    are those of one element. Tasks that depend on it wait for all elements, and find the list of
+    results, in the elements' order, under `map_into`. It fails if one element fails for good,
+    once all others have ended.
 
     Args:
         function: what is decorated, when there are no options.
@@ -86,13 +99,17 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure: whether the workflow can complete though this task failed.
         timeout: how long one attempt may take, as a timedelta, seconds, or text such as "5s";
             by default what the host says.
+        map_over: the key of the list that a mapped task runs over.
+        map_into: the key of the list of its results; the task's id if absent.
+        max_parallel: how many of its elements may run at once; by default as many as the
+            runner has slots.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
             if the function cannot be called with a Context.
         InvalidRuleError: if the trigger rule is malformed.
     """
-    from cloacina_sdk import definition  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -111,6 +128,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         trigger_rules=trigger_rules,
         allow_failure=allow_failure,
         timeout=timeout,
+        mapped=mapped.checked(map_over, map_into, max_parallel),
     )
     return options.decorate if function is None else options.decorate(function)
 

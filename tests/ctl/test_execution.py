@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from cloacina import DefaultRunner, Runtime, WorkflowBuilder, task
+from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
 from cloacina.store.schema import HEAD
 from cloacina.store.tables import METADATA
 from cloacina_sdk.collect import Collection, collecting
@@ -191,3 +191,30 @@ def test_what_tasks_said_is_shown_line_by_line(
     wrong = place.invoke("execution", "logs", execution_id, "nobody")
     assert wrong.exit_code != 0
     assert "has no task 'nobody'; it has 'says'" in wrong.output
+
+
+def test_a_mapped_task_is_shown_as_one_line_with_how_far_it_is(place: Place) -> None:
+    with collecting(Collection()) as collection, WorkflowBuilder("mapped"):
+
+        @task(map_over="xs", retry_attempts=1)
+        def invert(context: Context, item: int) -> float:
+            return 1 / item
+
+    place.home.mkdir()
+    database = place.home / "cloacina.db"
+    with DefaultRunner(database, runtime=Runtime(collection=collection)) as runner:
+        result = runner.execute("mapped", {"xs": [*range(1, 1200), 0]}, timeout=60)
+    shown = ok(place.invoke("execution", "show", result.execution_id)).output
+    lines = [line for line in shown.splitlines() if line.startswith("  invert")]
+    assert len(lines) == 1
+    assert "1,200/1,200 elements done" in lines[0]
+    assert "1 of 1,200 elements failed; the first is element 1199: ZeroDivisionError" in lines[0]
+    (task_shown,) = document(ok(place.invoke("execution", "show", result.execution_id, "--json")))[
+        "tasks"
+    ]
+    assert task_shown["elements"] == {
+        "total": 1200,
+        "completed": 1199,
+        "failed": 1,
+        "running": 0,
+    }

@@ -289,3 +289,23 @@ def test_a_terminal_shows_progress_as_a_tree_and_what_tasks_print_above_it(
     assert printed.endswith("greet | a word")
     assert "Running" not in printed
     assert "HELLO YOU" in shown
+
+
+def test_following_a_mapped_task_tells_its_progress_in_a_few_lines(trusting: Place) -> None:
+    source = """
+from cloacina_sdk import task, workflow
+
+@workflow(name="greet")
+class Greet:
+    @task(map_over="names", retry_attempts=1)
+    def greet(context, item):
+        return "hello " + item
+"""
+    names = ("--context", '{"names": [' + ",".join(f'"n{n}"' for n in range(300)) + "]}")
+    done = trusting.run("run", trusting.package(source=source), *names, "--follow")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "Running" in line]
+    assert 2 <= len(told) <= 11
+    assert told[0].endswith("0/300 elements done")
+    assert told[-1].endswith("300/300 elements done")
+    assert any("greet  Completed" in line for line in done.stdout.splitlines())

@@ -27,6 +27,7 @@ from cloacina.planner.pools import OnePool, Pools
 from cloacina.planner.schedule import Limits, Sources
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, encode
+from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.retry import RetryPolicy
 from cloacina_sdk.rules import Rule
@@ -42,6 +43,7 @@ def a_task(
     rule: Rule | None = None,
     allow_failure: bool = False,
     timeout_ms: int | None = None,
+    mapped: Mapped | None = None,
 ) -> TaskSpec:
     return TaskSpec(
         id=id,
@@ -50,6 +52,7 @@ def a_task(
         trigger_rule=rule,
         allow_failure=allow_failure,
         timeout_ms=timeout_ms,
+        mapped=mapped,
     )
 
 
@@ -167,7 +170,9 @@ class World:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartAttempt():
-                name = effect.execution.topology.tasks[effect.task_number].id
+                name = effect.execution.spec(effect.task_number).id
+                if effect.element is not None:
+                    name += f"[{effect.element.index}]"
                 self.running[effect.execution.id, name] = effect
             case AttemptSettled():
                 self.settled.append(effect)

@@ -432,3 +432,26 @@ class W:
     (record,) = [found for found in caplog.records if found.getMessage() == "good morning"]
     assert record.__dict__["execution_id"] == result.execution_id
     assert record.__dict__["task"] == "talks"
+
+
+MAPPER = """
+from cloacina_sdk import task, workflow
+
+@workflow(name="map")
+class Map:
+    @task(map_over="xs", map_into="ys", retry_attempts=1)
+    def double(context, item):
+        return 2 * item
+
+    @task(dependencies=[double], map_over="ys", retry_attempts=1)
+    async def half(context, item):
+        return item // 2
+"""
+
+
+def test_mapped_tasks_of_a_package_run_in_its_workers(open_runner: Open, tmp_path: Path) -> None:
+    runner = open_runner()
+    runner.load_package(a_package(tmp_path, MAPPER, name="mapper", module="mapper_tasks"))
+    result = runner.execute("map", {"xs": list(range(50))}, timeout=60)
+    assert result.final_context["half"] == list(range(50))
+    assert result.final_context["ys"] == [2 * x for x in range(50)]

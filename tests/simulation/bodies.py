@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 from simulation.scenario import SECOND, Nature
@@ -19,6 +20,7 @@ class Body:
     attempt: int
     runner_id: str
     texts: Mapping[str, str]
+    element: Element | None
     duration_us: int
     result: Changes | TaskFailure
     is_deadly: bool
@@ -48,6 +50,7 @@ class Order:
     attempt: int
     token: str
     texts: Mapping[str, str]
+    element: Element | None = None
 
 
 def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
@@ -58,8 +61,9 @@ def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
         attempt=start.attempt,
         runner_id=runner_id,
         texts=start.texts,
+        element=start.element,
         duration_us=_duration_us(dice),
-        result=_result(start.task, start.task_number, start.texts, nature, dice),
+        result=_result(start, nature, dice),
         obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )
@@ -70,9 +74,7 @@ def _duration_us(dice: Random) -> int:
     return dice.randrange(longest)
 
 
-def _result(
-    task: TaskSpec, number: int, texts: Mapping[str, str], nature: Nature, dice: Random
-) -> Changes | TaskFailure:
+def _result(start: Order, nature: Nature, dice: Random) -> Changes | TaskFailure:
     fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
     if dice.random() < fails:
         is_transient = dice.random() < 0.5
@@ -82,7 +84,10 @@ def _result(
             traceback="",
             is_transient=is_transient,
         )
+    if start.element is not None:
+        result = {start.element.result_key: str(dice.randrange(100))}
+        return Changes(assigned=result, removed=frozenset())
     # every key has one writer, so that what a task must see can be told without merging
-    assigned = {f"from_{task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
-    may_remove = number == 0 and "go" in texts and dice.random() < 0.3
+    assigned = {f"from_{start.task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
+    may_remove = start.task_number == 0 and "go" in start.texts and dice.random() < 0.3
     return Changes(assigned=assigned, removed=frozenset({"go"} if may_remove else ()))

@@ -72,7 +72,7 @@ class SimulatedExecutor:
         runner = self._runner
         runner.gate.point("before a body starts")
         runner.begin(effect.token)
-        task = effect.execution.topology.tasks[effect.task_number]
+        task = effect.execution.spec(effect.task_number)
         order = Order(
             execution_id=effect.execution.id,
             workflow=effect.execution.identity.workflow,
@@ -81,6 +81,7 @@ class SimulatedExecutor:
             attempt=effect.attempt,
             token=effect.token,
             texts=effect.texts,
+            element=effect.element,
         )
         self._begin(order, is_guest=False)
 

@@ -14,7 +14,7 @@ from cloacina_sdk.outcome import TaskFailure
 from simulation import offers
 from simulation.bodies import Body
 from simulation.log import require
-from simulation.snapshot import FINAL, AttemptRow, EventRow, Snapshot, TaskRow
+from simulation.snapshot import FINAL, AttemptRow, EventRow, Snapshot, TaskRow, spec_of
 
 _EVENT_OF_END = {
     "Completed": "task_completed",
@@ -66,6 +66,9 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
     require(not any(n for (_, kind), n in kinds.items() if kind == "task_started"), "odd starts")
     offers.check_owner(before, after, change.writer)
     _check_numbers(after)
+    for task in after.tasks:
+        if task.elements is not None:
+            _check_elements(change, task)
     _check_final(change, fresh)
 
 
@@ -113,8 +116,14 @@ def _check_task(
     elif was is None or was.status != now.status or was.attempt != now.attempt:
         said = [kind for (number, kind), count in kinds.items() if number == now.number and count]
         require(said or now.status == "NotStarted", f"no event of {now}")
+    if was is not None and was.elements is not None:
+        extent = was.elements, was.first_element
+        require(extent == (now.elements, now.first_element), f"{now.task} was expanded again")
     if now.status == "Cancelled":
         require(change.after.execution.stopping is not None, f"{now.task}: nobody wanted that")
+        return
+    if now.parent is not None:
+        require(now.status != "NotStarted", f"{now} was stored before it moved")
         return
     before = [change.after.tasks[d] for d in change.topology.dependencies[now.number]]
     is_decidable = all(task.status in FINAL for task in before)
@@ -135,14 +144,14 @@ def _check_start(
 
 
 def _check_end(change: Change, attempt: AttemptRow, body: Body | None) -> None:
-    task = change.after.tasks[attempt.task_number]
+    task = change.after.task(attempt.task_number)
     if attempt.outcome == "RunnerLost":
         return
     if attempt.outcome == "Cancelled":
         require(change.after.execution.stopping is not None, f"{attempt}: nobody wanted that")
         return
     if attempt.error_type == "TaskTimeout":
-        limit = change.topology.tasks[attempt.task_number].timeout_ms
+        limit = spec_of(change.topology, task).timeout_ms
         require(limit is not None, f"{attempt} has no limit")
         return
     require(body is not None and body.is_reported, f"{attempt} ended, but its body did not")
@@ -168,8 +177,29 @@ def _check_numbers(after: Snapshot) -> None:
         found = [attempt.number for attempt in attempts]
         require(found == list(range(1, task.attempt + 1)), f"{task.task} has attempts {found}")
         running = [attempt.number for attempt in attempts if attempt.outcome is None]
-        expected = [task.attempt] if task.status == "Running" else []
+        is_attempted = task.status == "Running" and task.elements is None
+        expected = [task.attempt] if is_attempted else []
         require(running == expected, f"{task.task} is {task.status}, attempts {running} run")
+
+
+def _check_elements(change: Change, task: TaskRow) -> None:
+    """Elements move in order; their task ends with the last of them, and not before."""
+    after = change.after
+    elements = after.elements(task)
+    assert task.elements is not None
+    assert task.first_element is not None
+    places = [(row.number, row.item) for row in elements]
+    expected = [(task.first_element + item, item) for item in range(len(elements))]
+    require(places == expected, f"the elements of {task.task} are {places}")
+    require(len(elements) <= task.elements, f"{task.task} has more elements than it should")
+    is_over = all(row.status in FINAL for row in elements)
+    has_all = len(elements) == task.elements or after.execution.stopping is not None
+    is_ended = task.status in FINAL
+    require(is_ended == (is_over and has_all), f"{task.task} is {task.status}, its elements not")
+    mapped = change.topology.tasks[task.number].mapped
+    running = sum(row.status == "Running" for row in elements)
+    limit = mapped.max_parallel if mapped else None
+    require(limit is None or running <= limit, f"{running} elements of {task.task} run at once")
 
 
 def _check_final(change: Change, fresh: Sequence[EventRow]) -> None:

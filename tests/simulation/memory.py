@@ -200,6 +200,10 @@ def _stored_task(row: TaskRow, latest: AttemptRow | None) -> StoredTask:
         error_message=row.error_message,
         token=None if latest is None or latest.outcome is not None else latest.token,
         retry_delay_us=None if failed_at is None or due_at is None else due_at - failed_at,
+        parent=row.parent,
+        item=row.item,
+        elements=row.elements,
+        first_element=row.first_element,
     )
 
 

@@ -109,7 +109,7 @@ class SimulatedLink:
             if task is None or (task.status, task.attempt) != (move.was_status, move.was_attempt):
                 raise MissedError
             columns = move[: len(rows.TaskColumns._fields)]
-            draft.tasks[move.number] = TaskRow._make((*task[:3], *columns))
+            draft.tasks[move.number] = TaskRow._make((*task[:3], *columns, *task[-2:]))
 
     def _change_attempts(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for start in cast("list[rows.NewAttempt]", batch.rows["attempts"]):

@@ -1,17 +1,18 @@
 """Watches a simulation: looks at the database after every transaction and at runners after turns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloacina.model.topology import Topology
 from cloacina_sdk.context import Context
+from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.spec import WorkflowSpec
 from simulation import invariants, offers, oracle
 from simulation.bodies import Body
 from simulation.log import Difference, require
 from simulation.scenario import Liveness
-from simulation.snapshot import FINAL, Snapshot
+from simulation.snapshot import FINAL, Snapshot, TaskRow, spec_of
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -106,6 +107,7 @@ class Monitor:
             if name not in runner.neighbours.in_doubt
             for task in snapshot.tasks
             if task.status == "Ready" and task.sub_status is None
+            if not snapshot.is_held_back(task, self._topology(snapshot))
         }
 
     def turn_ended(
@@ -156,14 +158,34 @@ class Monitor:
         if not runner.planner._schedule.free_slots:
             return
         require(not waiting, f"{list(waiting)} wait although slots of {runner.id} are free")
+        for name, snapshot in self.snapshots.items():
+            is_own = snapshot.execution.owner == runner.id and runner.planner.owns(name)
+            if is_own and snapshot.execution.status == "Running":
+                self._check_elements_not_late(name, snapshot)
         for (name, number), pause in self._pauses.items():
             snapshot = self.snapshots[name]
             row = snapshot.execution
             if (row.owner, row.epoch) == (runner.id, pause.epoch):
                 is_due = pause.latest_us <= runner.turn_began_us
-                waits = snapshot.tasks[number].sub_status == "Retrying"
-                waits = waits and row.status == "Running"
+                task = snapshot.task(number)
+                waits = task.sub_status == "Retrying" and row.status == "Running"
+                waits = waits and not snapshot.is_held_back(task, self._topology(snapshot))
                 require(not (is_due and waits), f"the retry of {name} task {number} is late")
+
+    def _topology(self, snapshot: Snapshot) -> Topology:
+        return self._topologies[snapshot.execution.workflow]
+
+    def _check_elements_not_late(self, name: str, snapshot: Snapshot) -> None:
+        if snapshot.execution.stopping is not None:
+            return
+        for task in snapshot.tasks:
+            if task.status != "Running" or task.elements is None:
+                continue
+            elements = snapshot.elements(task)
+            next_one = task._replace(parent=task.number)
+            is_held_back = snapshot.is_held_back(next_one, self._topology(snapshot))
+            is_late = len(elements) < task.elements and not is_held_back
+            require(not is_late, f"elements of {name} {task.task} wait although slots are free")
 
     def _check_pauses(
         self, at_us: int, writer: "SimulatedRunner", change: invariants.Change
@@ -180,8 +202,8 @@ class Monitor:
                 if pause is not None and pause.epoch == epoch:
                     require(at_us >= pause.earliest_us, f"the retry of {key} is early")
             if attempt.outcome == "Failed" and (known is None or known.outcome is None):
-                task = change.after.tasks[attempt.task_number]
-                policy = change.topology.tasks[attempt.task_number].retry
+                task = change.after.task(attempt.task_number)
+                policy = spec_of(change.topology, task).retry
                 shortest = policy.delay_ms(task.failures, 0.0) * 1000
                 longest = policy.delay_ms(task.failures, 1.0) * 1000
                 if task.sub_status == "Retrying":
@@ -191,29 +213,46 @@ class Monitor:
 
     def _judge(self, snapshot: Snapshot, topology: Topology) -> None:
         """Compare an execution that has ended with the oracle's verdict."""
-        endings: dict[str, list[oracle.Ending]] = {spec.id: [] for spec in topology.tasks}
+        endings: oracle.Endings = {(spec.id, None): [] for spec in topology.tasks}
         for attempt in snapshot.attempts:
-            name = topology.tasks[attempt.task_number].id
+            row = snapshot.task(attempt.task_number)
+            ends = endings.setdefault((row.task, row.item), [])
             if attempt.outcome == "RunnerLost":
-                endings[name].append(oracle.LOST)
+                ends.append(oracle.LOST)
             elif attempt.outcome == "Cancelled":
-                endings[name].append(oracle.CANCELLED)
+                ends.append(oracle.CANCELLED)
             elif attempt.error_type == "TaskTimeout":
-                endings[name].append(oracle.TIMED_OUT)
+                ends.append(oracle.TIMED_OUT)
             else:
-                endings[name].append(self.bodies[attempt.token].result)
+                ends.append(self.bodies[attempt.token].result)
         given = Context.from_json(snapshot.execution.input).texts()
-        cancelled = frozenset(row.task for row in snapshot.tasks if row.status == "Cancelled")
+        tasks = [row for row in snapshot.tasks if row.parent is None]
+        cancelled = frozenset(row.task for row in tasks if row.status == "Cancelled")
         stop = oracle.Stop(snapshot.execution.stopping, cancelled)
         verdict = oracle.judge(topology.workflow, endings, given, stop)
         require(not verdict.problems, "; ".join(verdict.problems))
-        found = {row.task: row.status for row in snapshot.tasks}
+        found = {row.task: row.status for row in tasks}
         require(found == verdict.statuses, f"found {found}, expected {verdict.statuses}")
-        row = snapshot.execution
+        execution = snapshot.execution
         expected = verdict.status, verdict.error_task
-        require((row.status, row.error_task) == expected, f"{row.id} must end as {expected}")
+        told = execution.status, execution.error_task
+        require(told == expected, f"{execution.id} must end as {expected}")
         for attempt in snapshot.attempts:
             if attempt.token in self.bodies:
-                texts = self.bodies[attempt.token].texts
-                name = topology.tasks[attempt.task_number].id
-                require(texts == verdict.seen[name], f"{name} saw {texts}: {verdict.seen[name]}")
+                body = self.bodies[attempt.token]
+                row = snapshot.task(attempt.task_number)
+                seen = verdict.seen[row.task]
+                require(body.texts == seen, f"{row.task} saw {body.texts}: {seen}")
+                self._check_element(row, body, verdict.lists.get(row.task))
+
+    @staticmethod
+    def _check_element(row: TaskRow, body: Body, items: Sequence[JsonValue] | None) -> None:
+        if row.item is None:
+            require(body.element is None, f"{row.task} is not mapped")
+            return
+        element = body.element
+        require(element is not None and items is not None, f"{row.task} is mapped")
+        assert element is not None
+        assert items is not None
+        ran_for = element.index, element.text
+        require(ran_for == (row.item, encode(items[row.item])), f"{row} ran for {ran_for}")

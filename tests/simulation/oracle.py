@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloacina_sdk.changes import Changes
-from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.json_text import JsonValue, decode
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.retry import ConditionKind, RetryPolicy
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
@@ -21,6 +21,8 @@ TIMED_OUT = TaskFailure(error_type="TaskTimeout", message="", traceback="", is_t
 MOST_LOSSES = 5
 
 Ending = Changes | TaskFailure | str
+Endings = dict[tuple[str, int | None], list[Ending]]
+"""How the attempts of each task, or of each element of a mapped one that moved, ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Verdict:
     statuses: dict[str, str] = field(default_factory=dict)
     seen: dict[str, dict[str, str]] = field(default_factory=dict)
     """Task -> the context that its body must have seen, if it ran."""
+    lists: dict[str, list[JsonValue]] = field(default_factory=dict)
+    """Mapped task -> the list that it must have run over, if it ran."""
     status: str = ""
     error_task: str | None = None
     problems: list[str] = field(default_factory=list)
@@ -46,13 +50,13 @@ class Verdict:
 
 def judge(
     workflow: WorkflowSpec,
-    endings: Mapping[str, Sequence[Ending]],
+    endings: Endings,
     given: Mapping[str, str],
     stop: Stop,
 ) -> Verdict:
     """Return how an execution with input ``given`` must have ended.
 
-    ``endings`` tells for each task how its attempts ended, in their order.
+    ``endings`` tells how attempts ended, in their order.
     """
     verdict = Verdict()
     tainted: set[str] = set()
@@ -63,8 +67,18 @@ def judge(
         del left[spec.id]
         seen = _seen(spec, workflow, outputs, given)
         verdict.seen[spec.id] = seen
-        ends = endings[spec.id]
-        if spec.id in stop.cancelled:
+        ends = endings[spec.id, None]
+        has_elements = any(name == spec.id and place is not None for name, place in endings)
+        if spec.mapped is not None and _runs(spec, verdict.statuses, tainted, seen):
+            own = {place: e for (name, place), e in endings.items() if name == spec.id}
+            status, output = _ended_mapped(spec, own, seen, verdict)
+            is_cut_short = status == "Cancelled" and spec.id in stop.cancelled
+            verdict.statuses[spec.id] = status if is_cut_short or status != "Cancelled" else "?"
+            if not own.keys() - {None} and spec.id in stop.cancelled:
+                verdict.statuses[spec.id] = "Cancelled"  # before it began
+            elif output is not None:
+                outputs[spec.id] = output
+        elif spec.id in stop.cancelled:
             verdict.statuses[spec.id] = "Cancelled"
             if any(isinstance(end, Changes) for end in ends):
                 verdict.problems.append(f"{spec.id} was cancelled though it had succeeded")
@@ -76,7 +90,7 @@ def judge(
             verdict.statuses[spec.id] = "Skipped"
             if spec.trigger_rule is None:
                 tainted.add(spec.id)
-            if ends:
+            if ends or has_elements:
                 verdict.problems.append(f"{spec.id} ran though it must be skipped")
     _conclude(workflow, verdict, stop)
     return verdict
@@ -191,6 +205,35 @@ def _ended(spec: TaskSpec, ends: Sequence[Ending], problems: list[str]) -> str:
             if losses == MOST_LOSSES:
                 status = "Failed"
     return status
+
+
+def _ended_mapped(
+    spec: TaskSpec,
+    endings: Mapping[int | None, Sequence[Ending]],
+    seen: Mapping[str, str],
+    verdict: Verdict,
+) -> tuple[str, Changes | None]:
+    """Return how a mapped task ended, whose elements ended like that, and what it passes on."""
+    assert spec.mapped is not None
+    items = decode(seen[spec.mapped.over]) if spec.mapped.over in seen else None
+    if not isinstance(items, list):
+        if len(endings) > 1:
+            verdict.problems.append(f"{spec.id} ran elements of no list")
+        return "Failed", None
+    verdict.lists[spec.id] = items
+    statuses: list[str] = []
+    results: list[str] = []
+    for place in range(len(items)):
+        ends = endings.get(place, ())
+        ended = _ended(spec, [end for end in ends if end != CANCELLED], verdict.problems)
+        statuses.append(ended)
+        results += [end.assigned[spec.result_key] for end in ends if isinstance(end, Changes)]
+    if "Failed" in statuses:
+        return "Failed", None
+    if "not ended" in statuses:
+        return "Cancelled", None
+    text = f"[{','.join(results)}]"
+    return "Completed", Changes(assigned={spec.result_key: text}, removed=frozenset())
 
 
 def _conclude(workflow: WorkflowSpec, verdict: Verdict, stop: Stop) -> None:

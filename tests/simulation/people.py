@@ -49,6 +49,7 @@ class People:
             idempotency_key=order.key,
         )
         texts = {} if order.go is None else {"go": str(order.go)}
+        texts |= {} if order.items is None else {"list": order.items}
         event = Submitted(identity=identity, topology=topology, input_texts=texts)
         submission = runner.submit(event)
         self._answers.append((execution_id, runner, submission.ended))

@@ -16,6 +16,7 @@ from cloacina.planner import decide
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.expansion import Expansion
 from cloacina.planner.guests import OpenOffer
 from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
@@ -59,7 +60,8 @@ def _forgotten_token(patch: Patch) -> None:
 
     def end_attempt(self: Planner, event: AttemptEnded, now: Now) -> list[Effect]:
         execution = self._executions.get(event.execution_id)
-        token = execution.tasks[event.task_number].token if execution else None
+        task = execution.task(event.task_number) if execution else None
+        token = task.token if task else None
         return original(self, replace(event, token=token or event.token), now)
 
     patch.setattr(Planner, "_end_attempt", end_attempt)
@@ -260,6 +262,29 @@ def _ends_untold(patch: Patch) -> None:
     patch.setattr(SimulatedNeighbours, "tell_of_ends", lambda _: None)
 
 
+def _elements_left(patch: Patch) -> None:
+    patch.setattr(Expansion, "is_over", property(lambda self: not self.open))
+
+
+def _no_limit_of_elements(patch: Patch) -> None:
+    patch.setattr(Expansion, "has_room", True)
+
+
+def _results_by_end(patch: Patch) -> None:
+    original = Expansion.take
+
+    def take(self: Expansion, task: TaskState) -> None:
+        original(self, task)
+        found = [text for text in self.results if text is not None]
+        self.results[:] = sorted(found) + [None] * (self.count - len(found))
+
+    patch.setattr(Expansion, "take", take)
+
+
+def _elements_forgotten(patch: Patch) -> None:
+    patch.setattr(Expansion, "restore", lambda *_: None)
+
+
 def _begins_when_over(patch: Patch) -> None:
     patch.setattr(StartAttempt, "is_over", property(lambda _self: False))
 
@@ -351,19 +376,25 @@ PLANTED = {
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
     "places of an earlier ownership": Planted(_stale_places, "attempts .* run|is of TaskRow"),
-    "a start that is late": Planted(_starts_late, "wait although slots"),
+    "a start that is late": Planted(_starts_late, "waits? although slots"),
     "a start that is early": Planted(_starts_early, "before its dependencies ended"),
     "a retry without delay": Planted(_retries_at_once, "is early"),
     "a retry that is lost": Planted(_timers_lost, "is late|never ended"),
     "a queue without order": Planted(_queue_jumped, "jumped the queue"),
     "a failure that is not counted": Planted(_failure_unnoticed, "must end as"),
     "a skip that hides a failure": Planted(_taint_forgotten, "must be skipped"),
-    "a task given up too soon": Planted(_loss_uncounted, "found"),
+    "a task given up too soon": Planted(_loss_uncounted, "found|must be skipped|saw"),
     "a batch written by halves": Planted(
         _half_written_batch, "forgot .* which it owns|before it was durable"
     ),
     "a wish that is granted after the end": Planted(_wish_after_the_end, "must end as"),
     "a cancelled task that is decided": Planted(_cancelled_decided, "is not legal"),
+    "a mapped task that ends early": Planted(
+        _elements_left, "its elements not|found|nobody wanted"
+    ),
+    "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
+    "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
+    "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
     "an attempt that begins when it is over": Planted(
         _begins_when_over, "after it had ended|before that was durable"
     ),

@@ -10,6 +10,7 @@ from random import Random
 
 from cloacina.model.states import Wish
 from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.rules import (
     Rule,
@@ -90,6 +91,8 @@ class Order:
     priority: int
     go: int | None
     """The value of the key ``go`` in the input."""
+    items: str | None
+    """The text under the key ``list`` in the input, which mapped tasks run over."""
     is_refused: bool
     """The database refuses its rows (too large, say)."""
 
@@ -155,6 +158,7 @@ def _orders(dice: Random, workflows: int) -> tuple[Order, ...]:
             workflow=dice.randrange(workflows),
             priority=dice.choice((0, 0, 0, MOST_URGENT, -1)),
             go=dice.choice((None, 0, 1)),
+            items=dice.choice(("[]", "[1]", "[1,2,3]", "[1,2,3]", '["a",{},null,1,2]', "7", None)),
             is_refused=dice.random() < refused,
         )
         for _ in range(dice.randrange(1, 6))
@@ -194,6 +198,7 @@ def _workflow(dice: Random, name: str) -> WorkflowSpec:
                 trigger_rule=_rule(dice, ancestors) if dice.random() < 0.35 else None,
                 allow_failure=dice.random() < 0.2,
                 timeout_ms=dice.choice((None, None, None, 2_000)),
+                mapped=_mapped(dice, f"t{number}", ancestors) if dice.random() < 0.15 else None,
             )
         )
     dice.shuffle(tasks)  # definition order is not execution order
@@ -207,6 +212,12 @@ def _workflow(dice: Random, name: str) -> WorkflowSpec:
     )
     workflow.validate()
     return workflow
+
+
+def _mapped(dice: Random, name: str, ancestors: list[str]) -> Mapped:
+    """Draw how a task is mapped: over the input, or over what may be results of another."""
+    over = f"results_{dice.choice(ancestors)}" if ancestors and dice.random() < 0.4 else "list"
+    return Mapped(over=over, into=f"results_{name}", max_parallel=dice.choice((None, None, 1, 2)))
 
 
 def _ancestors(tasks: list[TaskSpec], dependencies: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+from cloacina.model.topology import Topology
+from cloacina_sdk.spec import TaskSpec
+
 
 class ExecutionRow(NamedTuple):
     id: str
@@ -43,6 +46,10 @@ class TaskRow(NamedTuple):
     reason: str | None
     error_type: str | None
     error_message: str | None
+    elements: int | None
+    first_element: int | None
+    parent: int | None
+    item: int | None
 
 
 class AttemptRow(NamedTuple):
@@ -120,6 +127,30 @@ class Snapshot(NamedTuple):
     events: tuple[EventRow, ...]
     offers: tuple[OfferRow, ...] = ()
     logs: tuple[LogRow, ...] = ()
+
+    def task(self, number: int) -> TaskRow:
+        """Return the row of a task of the graph, all of which exist, or of an element."""
+        if number < len(self.tasks) and self.tasks[number].number == number:
+            return self.tasks[number]
+        return next(task for task in self.tasks if task.number == number)
+
+    def elements(self, parent: TaskRow) -> list[TaskRow]:
+        """Return the rows of a mapped task's elements, by number."""
+        return [task for task in self.tasks if task.parent == parent.number]
+
+    def is_held_back(self, element: TaskRow, topology: Topology) -> bool:
+        """Whether an element waits because as many of its task's run as may."""
+        if element.parent is None:
+            return False
+        mapped = topology.tasks[element.parent].mapped
+        running = [t for t in self.elements(self.tasks[element.parent]) if t.status == "Running"]
+        limit = None if mapped is None else mapped.max_parallel
+        return limit is not None and len(running) >= limit
+
+
+def spec_of(topology: Topology, task: TaskRow) -> TaskSpec:
+    """Return what describes a task, or the task that an element belongs to."""
+    return topology.tasks[task.number if task.parent is None else task.parent]
 
 
 FINAL = frozenset({"Completed", "Failed", "Skipped", "Cancelled"})

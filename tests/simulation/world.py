@@ -51,7 +51,9 @@ class World:
         self._topologies = tuple(map(Topology.of, plan.workflows))
         self.topologies = {each.workflow.name: each for each in self._topologies}
         self._natures = {
-            workflow.name: natures
+            workflow.name: {
+                task.id: nature for task, nature in zip(workflow.tasks, natures, strict=True)
+            }
             for workflow, natures in zip(plan.workflows, plan.natures, strict=True)
         }
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
@@ -148,7 +150,7 @@ class World:
         self, runner: SimulatedRunner, order: bodies.Order, *, is_guest: bool
     ) -> bodies.Body:
         """Start a body."""
-        nature = self._natures[order.workflow][order.task_number]
+        nature = self._natures[order.workflow][order.task.id]
         body = bodies.begun(order, runner.id, nature, self.dice)
         self.monitor.body_starts(order.token, body, is_guest=is_guest)
         verb = "hosts" if is_guest else "runs"

@@ -1,6 +1,7 @@
 """What an execution came to, for people and for programs."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from cloacina.ctl.escaping import escaped
 from cloacina.ctl.json_view import member_lines
@@ -22,6 +23,7 @@ def result_document(result: WorkflowResult, package: str) -> dict[str, object]:
                 "status": task.status,
                 "attempts": task.attempts,
                 "error": task.error,
+                **({"elements": asdict(task.elements)} if task.elements else {}),
             }
             for task in result.tasks.values()
         ],
@@ -37,6 +39,8 @@ def result_lines(result: WorkflowResult, package: str) -> Iterator[str]:
     for task in result.tasks.values():
         attempts = f"{task.attempts} attempt{'' if task.attempts == 1 else 's'}"
         words = [f"  {escaped(task.task):{width}}  {task.status:10}  {attempts}"]
+        if task.elements is not None:
+            words.append(f"{task.elements.done:,}/{task.elements.total:,} elements done")
         words += [escaped(word) for word in (task.error, task.reason) if word]
         yield "  ".join(words)
     if result.error_message is not None:

@@ -136,7 +136,7 @@ def _completed_before(stored: StoredExecution) -> list[Change]:
             detail="before",
         )
         for task in stored.tasks
-        if task.status == _COMPLETED
+        if task.status == _COMPLETED and task.parent is None
     ]
 
 
@@ -155,7 +155,10 @@ def _leave_at_once(_signal_number: int, _frame: FrameType | None) -> None:
 
 def _say_what_was_kept(before: StoredExecution, result: WorkflowResult) -> None:
     completed = _completed_before(before)
-    kept = sum(result.tasks[change.task].attempts == change.attempt for change in completed)
+    after = [(change, result.tasks[change.task]) for change in completed]
+    kept = sum(
+        task.elements is not None or task.attempts == change.attempt for change, task in after
+    )
     tasks = "1 task was" if kept == 1 else f"{kept} tasks were"
     click.echo(f"resumed execution {result.execution_id}: {tasks} not run again", err=True)
 

@@ -94,7 +94,7 @@ class LoopExecutor:
 
     async def _run(self, event: TaskReadyEvent, body: Body, report: Report) -> None:
         try:
-            changes = await perform_async(body.function, event.texts)
+            changes = await perform_async(body.function, event.texts, event.element)
         except BaseException as error:
             self._tell(ExecutionResult.failed(event.token, failure_of(error)), report)
             if isinstance(error, asyncio.CancelledError):

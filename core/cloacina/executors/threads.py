@@ -78,7 +78,7 @@ def run_body(event: TaskReadyEvent, body: Body, report: Report) -> ExecutionResu
     variables = body.own_variables()
     listen(variables, lambda line: report.said(event.token, line))
     try:
-        changes = variables.run(perform, body.function, event.texts)
+        changes = variables.run(perform, body.function, event.texts, event.element)
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
         return ExecutionResult.failed(event.token, failure_of(error))
     return ExecutionResult.succeeded(event.token, changes)

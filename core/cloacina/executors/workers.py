@@ -212,5 +212,6 @@ class _Pool:
             attempt=event.attempt,
             execution_id=event.execution_id,
             texts=event.texts,
+            element=event.element,
         )
         return worker.run(request, on_log)

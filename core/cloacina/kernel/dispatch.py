@@ -21,6 +21,7 @@ from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.log_line import LogLine
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
@@ -48,6 +49,7 @@ class _Order:
     attempt: int
     token: str
     texts: Mapping[str, str]
+    element: Element | None = None
 
 
 class Dispatcher:
@@ -88,11 +90,12 @@ class Dispatcher:
         self._begin(
             _Order(
                 identity=execution.identity,
-                task=execution.topology.tasks[effect.task_number],
+                task=execution.spec(effect.task_number),
                 task_number=effect.task_number,
                 attempt=effect.attempt,
                 token=effect.token,
                 texts=effect.texts,
+                element=effect.element,
             ),
             is_guest=False,
         )
@@ -226,6 +229,7 @@ class Dispatcher:
             is_async=task.is_async,
             timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
             priority=identity.priority,
+            element=order.element,
         )
 
 

@@ -69,5 +69,5 @@ def ended(execution: ExecutionState) -> None:
 
 
 def _fields_of(effect: StartAttempt | AttemptSettled) -> dict[str, object]:
-    task = effect.execution.topology.tasks[effect.task_number].id
+    task = effect.execution.spec(effect.task_number).id
     return fields_of(effect.execution.identity, task, effect.attempt)

@@ -71,10 +71,23 @@ class Observer:
 
 def _attempt(execution: ExecutionState, task_number: int, attempt: int) -> hooks.AttemptInfo:
     identity = execution.identity
-    task = execution.topology.tasks[task_number].id
+    task = execution.spec(task_number).id
     return hooks.AttemptInfo(
         execution_id=execution.id,
         namespace=TaskNamespace(identity.tenant, identity.package, identity.workflow, task),
         attempt=attempt,
         package_digest=identity.package_digest,
+        element=_element(execution, task_number),
+    )
+
+
+def _element(execution: ExecutionState, task_number: int) -> hooks.ElementInfo | None:
+    expansion = execution.expansion_at(task_number)
+    if expansion is None:
+        return None
+    return hooks.ElementInfo(
+        index=task_number - expansion.first,
+        count=expansion.count,
+        done=expansion.completed + expansion.failed,
+        failed=expansion.failed,
     )

@@ -17,7 +17,9 @@ from cloacina.model.states import (
     TaskStatus,
 )
 from cloacina.model.topology import Topology
+from cloacina.planner import mapped
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
+from cloacina.planner.expansion import Expansion
 from cloacina.planner.offered import Offering, Settlement
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -62,6 +64,10 @@ def start(
     task.attempt_started_at_us = at_us
     if task.started_at_us is None:
         task.started_at_us = at_us
+    expansion = execution.expansion_of(task)
+    if expansion is not None:
+        expansion.running += 1
+        expansion.attempts += 1
     execution.touch(task)
     execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us, runner))
     execution.record("task_started", at_us, task.number)
@@ -108,7 +114,7 @@ def fail(
         return end_early(execution, task, failure, at_us), None
     _end_attempt(execution, task, AttemptOutcome.FAILED, failure, at_us)
     task.failures += 1
-    retry = execution.topology.tasks[task.number].retry
+    retry = execution.spec(task.number).retry
     if retry.allows_retry(task.failures, failure):
         delay_ms = failure.retry_after_ms
         if delay_ms is None:
@@ -120,6 +126,34 @@ def fail(
         execution.record("task_retrying", at_us, task.number, failure.message[:500])
         return [], delay_us
     return _give_up(execution, task, failure.error_type, failure.message, at_us), None
+
+
+def refuse(
+    execution: ExecutionState, task: TaskState, error_type: str, message: str, at_us: int
+) -> list[TaskState]:
+    """Fail a task that was decided but cannot start; return the tasks that may start now."""
+    if task.status is TaskStatus.NOT_STARTED:
+        hold(execution, task, at_us)
+    return _give_up(execution, task, error_type, message, at_us)
+
+
+def finish_if_over(execution: ExecutionState, expansion: Expansion, at_us: int) -> list[TaskState]:
+    """End a mapped task once its elements are over; return the tasks that may start now."""
+    if not expansion.is_over:
+        return []
+    task = expansion.parent
+    status, message = mapped.verdict(expansion)
+    if status is TaskStatus.COMPLETED:
+        task.changes = expansion.collect()
+        task.move(status)
+        execution.record("task_completed", at_us, task.number)
+        return _finish(execution, task, at_us)
+    expansion.let_go()
+    if status is TaskStatus.FAILED:
+        return _give_up(execution, task, "ElementFailed", message, at_us)
+    task.move(status)
+    execution.record("task_cancelled", at_us, task.number)
+    return _finish(execution, task, at_us)
 
 
 def lose(
@@ -156,23 +190,42 @@ def stop(execution: ExecutionState, reason: StopReason, at_us: int) -> list[Task
     execution.record("execution_stopping", at_us, detail=reason)
     running: list[TaskState] = []
     for task in execution.tasks:
-        if task.status is TaskStatus.RUNNING:
+        if task.token is not None:
             running.append(task)
-        elif not task.status.is_final:
+        elif not task.status.is_final and task.number not in execution.expansions:
             _cancel(execution, task, at_us)
+    for expansion in execution.expansions.values():
+        if not expansion.parent.status.is_final:
+            running += _stop_elements(execution, expansion, at_us)
+    return running
+
+
+def _stop_elements(execution: ExecutionState, expansion: Expansion, at_us: int) -> list[TaskState]:
+    expansion.is_closed = True
+    running: list[TaskState] = []
+    for element in list(expansion.open.values()):
+        if element.status is TaskStatus.RUNNING:
+            running.append(element)
+        else:
+            _cancel(execution, element, at_us)
+    if not expansion.parent.status.is_final:  # cancelling its last element ends it
+        finish_if_over(execution, expansion, at_us)
     return running
 
 
 def calls_for_stop(execution: ExecutionState, task: TaskState) -> bool:
     """Whether a task's failure ends the execution at once: nobody is there to handle it."""
-    if not execution.topology.workflow.fail_fast or task.status is not TaskStatus.FAILED:
+    if not execution.topology.workflow.fail_fast or execution.stopping is not None:
         return False
-    if execution.stopping is not None:
+    expansion = execution.expansion_of(task)
+    has_failed = task.status is TaskStatus.FAILED or (expansion is not None and expansion.failed)
+    if not has_failed:
         return False
-    spec = execution.topology.tasks[task.number]
+    number = task.number if task.parent is None else task.parent
+    spec = execution.topology.tasks[number]
     return not spec.allow_failure and not any(
-        spec.id in failures_named(execution.topology.tasks[number].trigger_rule)
-        for number in execution.topology.dependents[task.number]
+        spec.id in failures_named(execution.topology.tasks[dependent].trigger_rule)
+        for dependent in execution.topology.dependents[number]
     )
 
 
@@ -187,7 +240,15 @@ def restore(execution: ExecutionState) -> list[TaskState]:
         execution.unfinished += not task.status.is_final
         if task.status is TaskStatus.READY:
             ready.append(task)
+    for expansion in execution.expansions.values():
+        ready += waiting_elements(expansion)
     return ready
+
+
+def waiting_elements(expansion: Expansion) -> list[TaskState]:
+    """Return the elements that are ready to start and, for those that never moved, their task."""
+    ready = [task for task in expansion.open.values() if task.status is TaskStatus.READY]
+    return [*ready, expansion.parent] if expansion.has_more else ready
 
 
 def begin(execution: ExecutionState, at_us: int) -> list[TaskState]:
@@ -216,6 +277,9 @@ def _end_attempt(
         settlement = Settlement(task.number, task.attempt, task.token, task.is_reported)
         execution.offers.settled.append(settlement)
     task.token = task.runner = None
+    expansion = execution.expansion_of(task)
+    if expansion is not None:
+        expansion.running -= 1
 
 
 def _take_back(execution: ExecutionState, task: TaskState) -> None:
@@ -231,7 +295,20 @@ def _cancel(
     task.due_at_us = None
     task.reason = reason or None
     execution.record("task_cancelled", at_us, task.number, (reason or "")[:500])
-    _close(execution, task, at_us)
+    if task.parent is not None:
+        _close_element(execution, task, at_us)
+    else:
+        _close(execution, task, at_us)
+
+
+def _close_element(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
+    """Note that an element is final; return what may start, if its task ended with it."""
+    task.finished_at_us = at_us
+    execution.touch(task)
+    expansion = execution.expansion_of(task)
+    assert expansion is not None  # noqa: S101 - it is an element
+    expansion.take(task)
+    return finish_if_over(execution, expansion, at_us)
 
 
 def _give_up(
@@ -245,6 +322,8 @@ def _give_up(
 
 def _finish(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
     """Close a final task and decide what that makes decidable; return what may start."""
+    if task.parent is not None:
+        return _close_element(execution, task, at_us)
     return _decide_all(execution, _close(execution, task, at_us), at_us)
 
 

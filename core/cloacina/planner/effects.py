@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ class StartAttempt:
     token: str
     texts: Mapping[str, str]
     """The merged context that the body sees: key -> JSON text."""
+    element: Element | None = None
+    """What the attempt is for, if its task is mapped; all elements have the same ``texts``."""
 
     @property
     def is_over(self) -> bool:
         """Whether the attempt was settled before it could begin."""
-        return self.execution.tasks[self.task_number].token != self.token
+        task = self.execution.task(self.task_number)
+        return task is None or task.token != self.token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,12 @@ class StoredTask:
     """Of the attempt that is recorded as running, if there is one."""
     retry_delay_us: int | None = None
     """Between the failure of its latest attempt and ``due_at_us``, by the clock that set both."""
+    parent: int | None = None
+    """Of an element: the number of the mapped task that it belongs to."""
+    item: int | None = None
+    elements: int | None = None
+    """Of a mapped task that has begun: how many elements it has."""
+    first_element: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The planner's picture of one execution: its tasks, what they passed on, what is not stored yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloacina.model import context
@@ -15,9 +15,12 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, SaidLine, StoredExecution, StoredTask
+from cloacina.planner.expansion import Expansion
 from cloacina.planner.offered import OfferChanges
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.spec import TaskSpec
 
 NO_CHANGES = Changes(assigned={}, removed=frozenset())
 
@@ -53,6 +56,14 @@ class TaskState:
     reason: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    parent: int | None = None
+    """Of an element: the number of the mapped task that it belongs to."""
+    item: int | None = None
+    """Of an element: its place in the list, from 0."""
+    elements: int | None = None
+    """Of a mapped task that has begun: how many elements it has."""
+    first_element: int | None = None
+    """Of a mapped task that has begun: the number of its first element."""
     stored: tuple[str, int] | None = None
     """(status, attempt) as committed; what the next write is compared with."""
 
@@ -140,6 +151,9 @@ class ExecutionState:
     event_count: int = 0
     unfinished: int = 0
     tasks: list[TaskState] = field(default_factory=list)
+    """Those of the graph, by number."""
+    expansions: dict[int, Expansion] = field(default_factory=dict)
+    """The elements of the mapped tasks that have begun, by the task's number."""
     unsaved: Unsaved = field(default_factory=Unsaved)
     _input_view: context.View | None = None
     _views: dict[int, context.View] = field(default_factory=dict)
@@ -149,6 +163,60 @@ class ExecutionState:
     def id(self) -> str:
         """The execution's id."""
         return self.identity.execution_id
+
+    def task(self, number: int) -> TaskState | None:
+        """Return a task of the graph or an open element; ``None`` for an element that is not open."""
+        if number < len(self.tasks):
+            return self.tasks[number]
+        expansion = self.expansion_at(number)
+        return None if expansion is None else expansion.open.get(number)
+
+    def spec(self, number: int) -> TaskSpec:
+        """Return what describes a task of the graph, or the task that an element belongs to."""
+        if number < len(self.tasks):
+            return self.topology.tasks[number]
+        expansion = self.expansion_at(number)
+        if expansion is None:
+            raise AssertionError(f"{self.id} has no task {number}")
+        return self.topology.tasks[expansion.parent.number]
+
+    def expansion_of(self, task: TaskState) -> Expansion | None:
+        """Return the elements that a task has or is one of; ``None`` if it is not mapped."""
+        return self.expansions.get(task.number if task.parent is None else task.parent)
+
+    @property
+    def next_number(self) -> int:
+        """The first number that neither a task nor an element has."""
+        ends = (expansion.first + expansion.count for expansion in self.expansions.values())
+        return max(ends, default=len(self.tasks))
+
+    @property
+    def running(self) -> Iterator[TaskState]:
+        """Yield the tasks and elements that have an attempt recorded as running."""
+        yield from (task for task in self.tasks if task.token is not None)
+        for expansion in self.expansions.values():
+            yield from (task for task in expansion.open.values() if task.token is not None)
+
+    def expand(self, task: TaskState, mapped: Mapped) -> Expansion:
+        """Give a mapped task the elements that it says it has."""
+        if task.elements is None or task.first_element is None:
+            raise AssertionError(f"task {task.number} of {self.id} has not begun")
+        expansion = Expansion(
+            parent=task,
+            mapped=mapped,
+            result_key=self.topology.tasks[task.number].result_key,
+            first=task.first_element,
+            count=task.elements,
+        )
+        self.expansions[task.number] = expansion
+        return expansion
+
+    def expansion_at(self, number: int) -> Expansion | None:
+        """Return the elements among which a number is; ``None`` if it is that of no element."""
+        for expansion in self.expansions.values():
+            if expansion.first <= number < expansion.first + expansion.count:
+                return expansion
+        return None
 
     def move(self, status: ExecutionStatus) -> None:
         """Go to ``status`` if the table of legal moves allows it."""
@@ -254,7 +322,7 @@ class ExecutionState:
 
 def restored(stored: StoredExecution) -> ExecutionState:
     """Return the planner's picture of an execution as the database holds it."""
-    return ExecutionState(
+    execution = ExecutionState(
         identity=stored.identity,
         topology=stored.topology,
         input_texts=stored.input_texts,
@@ -270,8 +338,29 @@ def restored(stored: StoredExecution) -> ExecutionState:
         error_type=stored.error_type,
         error_message=stored.error_message,
         event_count=stored.event_count,
-        tasks=[_restored_task(task) for task in stored.tasks],
+        tasks=[_restored_task(task) for task in stored.tasks if task.parent is None],
     )
+    _restore_elements(execution, stored.tasks)
+    return execution
+
+
+def _restore_elements(execution: ExecutionState, stored: Sequence[StoredTask]) -> None:
+    """Give mapped tasks their elements back, and what they pass on, from the elements' rows."""
+    elements: dict[int, list[TaskState]] = {}
+    for row in stored:
+        if row.parent is not None:
+            elements.setdefault(row.parent, []).append(_restored_task(row))
+    for task in execution.tasks:
+        mapped = execution.topology.tasks[task.number].mapped
+        if mapped is None or task.elements is None:
+            continue
+        expansion = execution.expand(task, mapped)
+        expansion.is_closed = execution.stopping is not None
+        expansion.restore(elements.get(task.number, ()))
+        if task.status is TaskStatus.COMPLETED:
+            task.changes = expansion.collect()
+        elif task.status.is_final:
+            expansion.let_go()
 
 
 def _restored_task(stored: StoredTask) -> TaskState:
@@ -292,5 +381,9 @@ def _restored_task(stored: StoredTask) -> TaskState:
         reason=stored.reason,
         error_type=stored.error_type,
         error_message=stored.error_message,
+        parent=stored.parent,
+        item=stored.item,
+        elements=stored.elements,
+        first_element=stored.first_element,
         stored=(status, stored.attempt),
     )

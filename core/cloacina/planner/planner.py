@@ -9,11 +9,12 @@ Rules it upholds:
 * a timer or a place in the queue may be out of date: what it finds decides.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
-from cloacina.planner import decide, offers
+from cloacina.planner import decide, mapped, offers
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
@@ -31,6 +32,7 @@ from cloacina.planner.events import (
     TimePassed,
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.expansion import NoListError
 from cloacina.planner.offered import OffersSeen, SeenOffer, StopWish
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
@@ -73,7 +75,7 @@ class Planner:
     def hear(self, event: AttemptSaid) -> None:
         """Take what an attempt said, if it is still running here."""
         execution = self._executions.get(event.execution_id)
-        task = None if execution is None else execution.tasks[event.task_number]
+        task = None if execution is None else execution.task(event.task_number)
         if execution is not None and task is not None and task.token == event.token:
             execution.unsaved.said += [(task.number, task.attempt, line) for line in event.lines]
             self._unsaved[execution.id] = execution
@@ -135,7 +137,8 @@ class Planner:
     def is_running(self, execution_id: str, task_number: int, token: str) -> bool:
         """Whether an attempt is recorded as running in an execution of this runner."""
         execution = self._executions.get(execution_id)
-        return execution is not None and execution.tasks[task_number].token == token
+        task = None if execution is None else execution.task(task_number)
+        return task is not None and task.token == token
 
     @property
     def next_due_us(self) -> int | None:
@@ -162,8 +165,8 @@ class Planner:
         return (
             (execution, task)
             for execution in self._executions.values()
-            for task in execution.tasks
-            if task.status is TaskStatus.RUNNING and task.runner is None
+            for task in execution.running
+            if task.runner is None
         )
 
     def _submit(self, event: Submitted, now: Now) -> list[Effect]:
@@ -191,8 +194,8 @@ class Planner:
         if execution.started_at_us is None:
             ready += decide.begin(execution, now.utc_us)
         self._schedule.limit(execution, now)
-        for task in execution.tasks:
-            if task.token is not None and (task.runner is None or execution.stopping is not None):
+        for task in list(execution.running):
+            if task.runner is None or execution.stopping is not None:
                 ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
@@ -250,13 +253,15 @@ class Planner:
     def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
         self._schedule.give_back(event.token)
         execution = self._executions.get(event.execution_id)
-        task = None if execution is None else execution.tasks[event.task_number]
+        task = None if execution is None else execution.task(event.task_number)
         if execution is None or task is None or task.token != event.token:
             return self._fill_slots(now)  # it was settled before it ended
-        if isinstance(event.result, TaskFailure):
-            return self._fail(execution, task, event.result, now)
+        expansion = execution.expansion_of(task)
+        result = event.result if expansion is None else expansion.checked(event.result)
+        if isinstance(result, TaskFailure):
+            return self._fail(execution, task, result, now)
         attempt = task.attempt
-        ready = decide.succeed(execution, task, event.result, now.utc_us)
+        ready = decide.succeed(execution, task, result, now.utc_us)
         settled = self._settled(execution, task, attempt, now)
         return [settled, *self._advance(execution, ready, now)]
 
@@ -312,8 +317,10 @@ class Planner:
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
                 # a delay that is not over has its timer, which a wall clock does not move
-                tasks = (task for task in execution.tasks if task.due_at_us is None)
-                ready = [task for task in tasks if task.status is TaskStatus.READY]
+                ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+                for expansion in execution.expansions.values():
+                    ready += decide.waiting_elements(expansion)
+                ready = [task for task in ready if task.due_at_us is None]
                 return self._advance(execution, ready, now)
             case _:
                 pass  # it stands so already
@@ -358,7 +365,12 @@ class Planner:
                 return []
             effects = self._stop(execution, StopReason.TIMEOUT, now)
             return effects + self._advance(execution, [], now)
-        task = execution.tasks[timer.task_number]
+        task = execution.task(timer.task_number)
+        return [] if task is None else self._ring_for_task(timer, execution, task, now)
+
+    def _ring_for_task(
+        self, timer: Timer, execution: ExecutionState, task: TaskState, now: Now
+    ) -> list[Effect]:
         if timer.alarm is Alarm.RETRY:
             if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
                 task.due_at_us = None  # over, whatever the wall clock says
@@ -375,9 +387,11 @@ class Planner:
 
     def _advance(self, execution: ExecutionState, ready: list[TaskState], now: Now) -> list[Effect]:
         self._unsaved[execution.id] = execution
+        effects, ready = self._expand(execution, ready, now)
         for task in ready:
             self._schedule.enqueue_when_due(execution, task, now)
-        effects: list[Effect] = self._fill_slots(now)
+        self._schedule.make_room(execution)
+        effects += self._fill_slots(now)
         for task in ready:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
@@ -385,6 +399,32 @@ class Planner:
             decide.conclude(execution, now.utc_us)
             effects.append(ExecutionEnded(execution=execution))
         return effects
+
+    def _expand(
+        self, execution: ExecutionState, ready: list[TaskState], now: Now
+    ) -> tuple[list[Effect], list[TaskState]]:
+        """Begin the mapped tasks among ``ready``; return what is ready after that."""
+        left, settled = deque(ready), list[TaskState]()
+        effects: list[Effect] = []
+        while left:
+            task = left.popleft()
+            how = None if task.parent is not None else execution.spec(task.number).mapped
+            may_begin = task.elements is None and execution.status is ExecutionStatus.RUNNING
+            if how is None or not may_begin or self._schedule.is_closing:
+                settled.append(task)
+                continue
+            try:
+                expansion = mapped.expand(execution, task, how, now.utc_us)
+            except NoListError as error:
+                left += decide.refuse(execution, task, "NoList", str(error), now.utc_us)
+                if decide.calls_for_stop(execution, task):
+                    return self._stop(execution, StopReason.FAIL_FAST, now), []
+                continue
+            if expansion.is_over:
+                left += decide.finish_if_over(execution, expansion, now.utc_us)
+            else:
+                settled.append(task)
+        return effects, settled
 
     def _offer(self, now: Now) -> None:
         for execution in self._schedule.offer_more(self._executions, now):

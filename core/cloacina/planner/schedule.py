@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner import decide, overdue
+from cloacina.planner import decide, mapped, overdue
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.expansion import Expansion
 from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
-from cloacina.planner.slots import Slots
+from cloacina.planner.slots import Place, Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 
@@ -56,7 +58,8 @@ class Schedule:
         self._slots = Slots(limits.slots)
         self.offers = Offers(self._slots)
         self._timers = Timers()
-        self._is_closing = False
+        self.is_closing = False
+        """Whether nothing more is to start."""
 
     @property
     def next_due_us(self) -> int | None:
@@ -80,7 +83,7 @@ class Schedule:
 
     def pool_of(self, execution: ExecutionState, task: TaskState) -> Pool:
         """Return where a task's attempts run."""
-        return self._limits.pools.pool_of(execution.identity, execution.topology.tasks[task.number])
+        return self._limits.pools.pool_of(execution.identity, execution.spec(task.number))
 
     def new_token(self) -> str:
         """Return a token that no attempt had before."""
@@ -92,7 +95,7 @@ class Schedule:
 
     def close(self) -> None:
         """Start nothing more."""
-        self._is_closing = True
+        self.is_closing = True
 
     def give_back(self, token: str) -> None:
         """Take the slot of an attempt whose executor reported its end."""
@@ -104,20 +107,26 @@ class Schedule:
 
     def room_in(self, pool: Pool) -> int:
         """Return how many attempts of a pool could start now."""
-        return 0 if self._is_closing else self._slots.room_in(pool)
+        return 0 if self.is_closing else self._slots.room_in(pool)
 
     def lend(self, token: str, pool: Pool) -> None:
         """Give a slot to an attempt of another runner's execution; its end brings it back."""
         self._slots.take(token, pool)
 
     def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
-        """Queue a task for a slot."""
+        """Queue a task for a slot; a mapped task stands for its next element."""
+        expansion = execution.expansion_of(task)
+        if expansion is not None and task.parent is None:
+            if expansion.is_queued:
+                return
+            expansion.is_queued = True
         self._slots.wait(
             execution.id,
             task.number,
             pool=self.pool_of(execution, task),
             priority=execution.identity.priority,
             age_us=execution.created_at_us,
+            stays=expansion is not None or execution.spec(task.number).mapped is not None,
         )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
@@ -165,14 +174,14 @@ class Schedule:
 
     def attempt_limit_us(self, execution: ExecutionState, task: TaskState) -> int | None:
         """Return how long an attempt of a task may take."""
-        own_ms = execution.topology.tasks[task.number].timeout_ms
+        own_ms = execution.spec(task.number).timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
 
     def offer_more(
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> list[ExecutionState]:
         """Offer to others what has no slot here; return the executions that this changes."""
-        return [] if self._is_closing else self.offers.fill(executions, now)
+        return [] if self.is_closing else self.offers.fill(executions, now)
 
     def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
@@ -187,12 +196,54 @@ class Schedule:
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
         """Start tasks in turn while there are slots."""
-        while not self._is_closing and (place := self.offers.next_in_turn(now)) is not None:
+        while not self.is_closing and (place := self.offers.next_in_turn(now)) is not None:
             execution = executions.get(place.execution_id)
-            if execution is not None and execution.status is ExecutionStatus.RUNNING:
-                task = execution.tasks[place.task_number]
-                if task.is_startable(now.utc_us):
+            if execution is not None:
+                task = self._task_at(place, execution, now)
+                if task is not None:
                     yield self._start(execution, task, place.pool, now)
+
+    def make_room(self, execution: ExecutionState) -> None:
+        """Let elements that waited for others of their task to end queue again, as far as may run."""
+        for expansion in execution.expansions.values():
+            room = (expansion.mapped.max_parallel or 0) - expansion.running
+            while room > 0 and expansion.waiting:
+                number, place = next(iter(expansion.waiting.items()))
+                del expansion.waiting[number]
+                if number == expansion.parent.number or number in expansion.open:
+                    self._slots.put_back(place)
+                    room -= 1
+
+    def _task_at(self, place: Place, execution: ExecutionState, now: Now) -> TaskState | None:
+        """Return what a place in the queue stands for, if it can start."""
+        task = execution.task(place.task_number)
+        expansion = None if task is None else execution.expansion_of(task)
+        if expansion is not None and expansion.parent is task:
+            return self._next_element(place, execution, expansion)
+        is_running = execution.status is ExecutionStatus.RUNNING
+        if task is None or not is_running or not task.is_startable(now.utc_us):
+            return None
+        if expansion is not None and not expansion.has_room:
+            expansion.waiting[place.task_number] = place
+            return None
+        return task
+
+    def _next_element(
+        self, place: Place, execution: ExecutionState, expansion: Expansion
+    ) -> TaskState | None:
+        """Return the next element to move; its task keeps its place for the one after it."""
+        expansion.is_queued = False
+        if execution.status is not ExecutionStatus.RUNNING or not expansion.has_more:
+            return None
+        expansion.is_queued = True
+        if not expansion.has_room:
+            expansion.waiting[place.task_number] = place
+            return None
+        element = mapped.next_element(expansion)
+        expansion.is_queued = expansion.has_more
+        if expansion.has_more:
+            self._slots.put_back(place)
+        return element
 
     def _start(
         self, execution: ExecutionState, task: TaskState, pool: Pool, now: Now
@@ -201,10 +252,19 @@ class Schedule:
         decide.start(execution, task, token, now.utc_us)
         self._slots.take(token, pool)
         self.limit_attempt(execution, task, now)
+        element: Element | None = None
+        texts: Mapping[str, str]
+        expansion = execution.expansion_of(task)
+        if expansion is None:
+            texts = texts_of(execution.view(task.number))
+        else:
+            texts = mapped.texts_of_elements(execution, expansion)
+            element = expansion.element(task)
         return StartAttempt(
             execution=execution,
             task_number=task.number,
             attempt=task.attempt,
             token=token,
-            texts=texts_of(execution.view(task.number)),
+            texts=texts,
+            element=element,
         )

@@ -21,6 +21,13 @@ class Place:
     execution_id: str = field(compare=False)
     task_number: int = field(compare=False)
     pool: Pool = field(compare=False)
+    stays: bool = field(default=False, compare=False)
+    """Whether only this runner may have the attempt."""
+
+    @property
+    def queue(self) -> tuple[str, bool]:
+        """Names the queue that it belongs to."""
+        return self.pool.name, self.stays
 
 
 class Slots:
@@ -32,7 +39,7 @@ class Slots:
         self._held: dict[str, str] = {}
         """Token -> the name of the pool in which it has a place."""
         self._taken: dict[str, int] = {}
-        self._queues: dict[str, list[Place]] = {}
+        self._queues: dict[tuple[str, bool], list[Place]] = {}
         self._arrivals = 0
 
     @property
@@ -56,12 +63,20 @@ class Slots:
         return sum(map(len, self._queues.values()))
 
     def wait(
-        self, execution_id: str, task_number: int, *, pool: Pool, priority: int, age_us: int
+        self,
+        execution_id: str,
+        task_number: int,
+        *,
+        pool: Pool,
+        priority: int,
+        age_us: int,
+        stays: bool = False,
     ) -> None:
-        """Queue a task for a slot."""
+        """Queue a task for a slot; one that ``stays`` is for a slot of this runner only."""
         self._arrivals += 1
-        place = Place(-priority, age_us, self._arrivals, execution_id, task_number, pool)
-        heappush(self._queues.setdefault(pool.name, []), place)
+        self.put_back(
+            Place(-priority, age_us, self._arrivals, execution_id, task_number, pool, stays)
+        )
 
     def next_in_turn(self) -> Place | None:
         """Remove and return the first of those for whom there is a slot and a place."""
@@ -77,20 +92,21 @@ class Slots:
 
     @property
     def head(self) -> Place | None:
-        """The first of all, whether there is room for it or not; it stays in the queue."""
-        return min((queue[0] for queue in self._queues.values()), default=None)
+        """The first of those that others may have, whether there is room for it here or not."""
+        firsts = (queue[0] for (_, stays), queue in self._queues.items() if not stays)
+        return min(firsts, default=None)
 
     def remove_first(self, place: Place) -> Place:
         """Take the first of a queue out of it."""
-        queue = self._queues[place.pool.name]
+        queue = self._queues[place.queue]
         heappop(queue)
         if not queue:
-            del self._queues[place.pool.name]
+            del self._queues[place.queue]
         return place
 
     def put_back(self, place: Place) -> None:
         """Queue what was taken out of its queue again, where it was."""
-        heappush(self._queues.setdefault(place.pool.name, []), place)
+        heappush(self._queues.setdefault(place.queue, []), place)
 
     def take(self, token: str, pool: Pool) -> None:
         """Give a slot, and a place in its pool, to an attempt."""

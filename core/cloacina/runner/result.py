@@ -6,9 +6,25 @@ from functools import cached_property
 from cloacina.errors import TaskFailedError
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner.execution import ExecutionState
+from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.expansion import Expansion
 from cloacina.store.timestamps import to_text
 from cloacina_sdk.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementCounts:
+    """How many elements of a mapped task stand where; what is missing has not started yet."""
+
+    total: int
+    completed: int
+    failed: int
+    running: int
+
+    @property
+    def done(self) -> int:
+        """How many have ended."""
+        return self.completed + self.failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +34,11 @@ class TaskResult:
     Attributes:
         task: the task's id.
         status: ``Completed``, ``Failed``, ``Skipped``, or where it stands if the execution runs.
-        attempts: how many attempts were started.
+        attempts: how many attempts were started; of a mapped task, of all its elements.
         error: ``type: message`` of the last failure of a failed task.
         reason: why a skipped task was skipped; how the attempt of a cancelled one ended, above
             all whether it goes on because nothing can stop it.
+        elements: of a mapped task that has begun, how far its elements are.
     """
 
     task: str
@@ -29,6 +46,7 @@ class TaskResult:
     attempts: int
     error: str | None
     reason: str | None
+    elements: ElementCounts | None = None
 
 
 class WorkflowResult:
@@ -97,13 +115,7 @@ class WorkflowResult:
         """How each task ended, by task id, in definition order."""
         execution = self._execution
         return {
-            spec.id: TaskResult(
-                task=spec.id,
-                status=task.status.value,
-                attempts=task.attempt,
-                error=f"{task.error_type}: {task.error_message}" if task.error_type else None,
-                reason=task.reason,
-            )
+            spec.id: _task_result(spec.id, task, execution.expansions.get(task.number))
             for spec, task in zip(execution.topology.tasks, execution.tasks, strict=True)
         }
 
@@ -132,3 +144,22 @@ class WorkflowResult:
 
     def __repr__(self) -> str:
         return f"WorkflowResult(status={self.status!r}, error={self.error_message!r})"
+
+
+def _task_result(task_id: str, task: TaskState, expansion: Expansion | None) -> TaskResult:
+    counts = None
+    if expansion is not None:
+        counts = ElementCounts(
+            total=expansion.count,
+            completed=expansion.completed,
+            failed=expansion.failed,
+            running=expansion.running,
+        )
+    return TaskResult(
+        task=task_id,
+        status=task.status.value,
+        attempts=task.attempt if expansion is None else expansion.attempts,
+        error=f"{task.error_type}: {task.error_message}" if task.error_type else None,
+        reason=task.reason,
+        elements=counts,
+    )

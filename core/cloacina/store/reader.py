@@ -167,6 +167,10 @@ def _task(row: sa.RowMapping) -> StoredTask:
         error_type=row["error_type"],
         error_message=row["error_message"],
         token=row["token"],
+        parent=row["parent"],
+        item=row["item"],
+        elements=row["elements"],
+        first_element=row["first_element"],
         retry_delay_us=_delay(row["attempt_finished_at"], row["due_at"]),
     )
 

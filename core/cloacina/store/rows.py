@@ -78,6 +78,8 @@ class TaskColumns(NamedTuple):
     reason: str | None
     error_type: str | None
     error_message: str | None
+    elements: int | None
+    first_element: int | None
 
 
 class NewTask(NamedTuple):
@@ -98,6 +100,10 @@ class NewTask(NamedTuple):
     reason: str | None
     error_type: str | None
     error_message: str | None
+    elements: int | None
+    first_element: int | None
+    parent: int | None
+    item: int | None
 
 
 class TaskMove(NamedTuple):
@@ -115,6 +121,8 @@ class TaskMove(NamedTuple):
     reason: str | None
     error_type: str | None
     error_message: str | None
+    elements: int | None
+    first_element: int | None
     execution_id: str
     number: int
     was_status: str
@@ -253,9 +261,15 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
 
 def new_tasks(execution: ExecutionState) -> list[NewTask]:
     """Return the rows of tasks that are not stored yet."""
-    specs = execution.topology.tasks
     return [
-        NewTask(execution.id, task.number, specs[task.number].id, *_columns(task))
+        NewTask(
+            execution.id,
+            task.number,
+            execution.spec(task.number).id,
+            *_columns(task),
+            task.parent,
+            task.item,
+        )
         for task in execution.unsaved.tasks.values()
         if task.stored is None
     ]
@@ -280,10 +294,13 @@ def _columns(task: TaskState) -> TaskColumns:
         _maybe(_moment, task.due_at_us),
         _maybe(_moment, task.started_at_us),
         _maybe(_moment, task.finished_at_us),
-        _maybe(Changes.to_json, task.changes),
+        # what a mapped task passes on is put together from the rows of its elements
+        None if task.elements is not None else _maybe(Changes.to_json, task.changes),
         _maybe(plain, task.reason),
         _maybe(plain, task.error_type),
         _maybe(plain, task.error_message),
+        task.elements,
+        task.first_element,
     )
 
 

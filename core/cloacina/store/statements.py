@@ -78,7 +78,7 @@ MOVE_TASK = (
     _update(
         TASKS,
         *("failures", "losses", "due_at", "started_at", "finished_at"),
-        *("changes", "reason", "error_type", "error_message"),
+        *("changes", "reason", "error_type", "error_message", "elements", "first_element"),
     )
     .values(
         status=sa.bindparam("to_status"),

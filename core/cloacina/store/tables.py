@@ -130,6 +130,11 @@ TASKS: Final = sa.Table(
     _text("reason", null=True),
     _text("error_type", null=True),
     _text("error_message", null=True),
+    # an element of a mapped task has a parent and a place; a mapped task says how many it has
+    _number("elements", null=True),
+    _number("first_element", null=True),
+    _number("parent", null=True),
+    _number("item", null=True),
     sqlite_with_rowid=False,
 )
 

@@ -21,13 +21,16 @@ from cloacina_native.worker.loading import load_package
 from cloacina_native.worker.output import OutputStreams
 from cloacina_native.worker.task_logging import install
 from cloacina_sdk.changes import Changes
-from cloacina_sdk.context import Context
 from cloacina_sdk.definition import TaskFunction
 from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import failure_of
-from cloacina_sdk.perform import perform, perform_async
+from cloacina_sdk.perform import (
+    perform,
+    perform_async,
+)
 
-Runner: TypeAlias = Callable[[Mapping[str, str]], Changes]
+Runner: TypeAlias = Callable[[Mapping[str, str], Element | None], Changes]
 Answer: TypeAlias = tuple[dict[str, JsonValue], bytes]
 
 _OWN = ("cloacina_native.", "cloacina_sdk.", "asyncio.", "importlib")
@@ -55,6 +58,8 @@ class Session:
         self._records = install(channel)
         self._process = os.getpid()
         self._bodies: dict[tuple[str, str], Runner] = {}
+        self._shared: Mapping[str, str] = {}
+        """The context of the element that was run last."""
         os.register_at_fork(after_in_child=self._leave)
 
     def serve(self) -> None:
@@ -90,16 +95,27 @@ class Session:
 
     def _run(self, request: Frame) -> Answer:
         header = request.header
-        texts = unpack_texts(header["keys"], request.body)
+        element, texts = self._unpack(request)
         self._records.token = str(header["token"])
         try:
-            changes = self._bodies[str(header["workflow"]), str(header["task"])](texts)
+            changes = self._bodies[str(header["workflow"]), str(header["task"])](texts, element)
         finally:
             self._records.token = ""
         keys, body = pack_texts(changes.assigned)
         removed = sorted(changes.removed)
         token = header["token"]
         return {"type": "finished", "token": token, "keys": keys, "removed": removed}, body
+
+    def _unpack(self, request: Frame) -> tuple[Element | None, Mapping[str, str]]:
+        """Return what to run for; a context without keys is that of the element before."""
+        keys, packed = request.header["keys"], request.header["element"]
+        if packed is None:
+            return None, unpack_texts(keys, request.body)
+        index, result_key, size = cast("tuple[int, str, int]", packed)
+        text = request.body[:size].decode("utf-8")
+        if keys is not None:
+            self._shared = unpack_texts(keys, request.body[size:])
+        return Element(index=index, text=text, result_key=result_key), self._shared
 
     def _leave(self) -> None:
         self._records.is_forked = True
@@ -111,8 +127,8 @@ def _runner(body: TaskFunction, *, is_async: bool) -> Runner:
         return partial(perform, body)
     from cloacina_native.worker.event_loop import run_alone  # noqa: PLC0415 - loads asyncio
 
-    awaited = cast("Callable[[Context], Awaitable[object]]", body)
-    return lambda texts: run_alone(perform_async(awaited, texts))
+    awaited = cast("Callable[..., Awaitable[object]]", body)
+    return lambda texts, element: run_alone(perform_async(awaited, texts, element))
 
 
 def _failure(request: Frame, error: BaseException) -> Answer:

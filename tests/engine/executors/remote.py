@@ -13,7 +13,7 @@ def main() -> None:
     assert event.import_path is not None
     module, _, name = event.import_path.partition(":")
     try:
-        changes = perform(getattr(import_module(module), name), event.texts)
+        changes = perform(getattr(import_module(module), name), event.texts, event.element)
         result = ExecutionResult.succeeded(event.token, changes)
     except BaseException as error:  # noqa: BLE001 - a body may raise anything
         result = ExecutionResult.failed(event.token, failure_of(error))

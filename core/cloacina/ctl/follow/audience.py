@@ -11,6 +11,9 @@ from cloacina.ctl.follow.changes import Change
 from cloacina.ctl.output import is_rich
 from cloacina_sdk.spec import WorkflowSpec
 
+_STEPS = 10
+"""In how many lines the progress of a mapped task is told."""
+
 
 class Audience(Protocol):
     """Shows changes, from ``__enter__`` until ``__exit__``."""
@@ -59,9 +62,16 @@ class Lines(Nobody):
         self._stream = stream
         self._names = names
         self._began_at_s = began_at_s
+        self._steps: dict[tuple[str, str], int] = {}
 
     def show(self, change: Change) -> None:
-        """Write a line."""
+        """Write a line; of a mapped task's progress only some."""
+        if change.progress is not None:
+            done, count = change.progress
+            place, step = (change.execution_id, change.task), done * _STEPS // count
+            if self._steps.get(place) == step:
+                return
+            self._steps[place] = step
         offset_s = change.at_s - self._began_at_s
         name = self._names[change.execution_id]
         words = [f"{offset_s:8.3f}s", name, change.task, change.status]

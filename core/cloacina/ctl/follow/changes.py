@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cloacina_sdk.hooks import AttemptInfo, AttemptOutcome, hookimpl
+from cloacina_sdk.hooks import AttemptInfo, AttemptOutcome, ElementInfo, hookimpl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,7 @@ class Change:
     Attributes:
         status: as the engine spells it; ``Retrying`` while it waits for its next attempt.
         attempt: the number of the latest attempt; 0 if there was none.
+        progress: of a mapped task, how many of its elements are done, and how many there are.
         detail: an error, a delay or a reason; "" where nothing is to be said.
         at_s: when it became known, by the monotonic clock.
     """
@@ -23,6 +24,7 @@ class Change:
     status: str
     attempt: int
     detail: str = ""
+    progress: tuple[int, int] | None = None
     at_s: float = field(default_factory=time.monotonic)
 
 
@@ -56,6 +58,9 @@ class ChangeFeed:
         self._hand_on(attempt, "Retrying", f"in {delay_s:.2f} s")
 
     def _hand_on(self, attempt: AttemptInfo, status: str, detail: str = "") -> None:
+        if attempt.element is not None:
+            self._put(_progress(attempt, attempt.element))
+            return
         self._put(
             Change(
                 execution_id=attempt.execution_id,
@@ -65,3 +70,16 @@ class ChangeFeed:
                 detail=detail,
             )
         )
+
+
+def _progress(attempt: AttemptInfo, element: ElementInfo) -> Change:
+    """Return how far a mapped task is: what its single elements do is too much to show."""
+    failed = f", {element.failed:,} failed" if element.failed else ""
+    return Change(
+        execution_id=attempt.execution_id,
+        task=attempt.namespace.task_id,
+        status="Running",
+        attempt=0,
+        detail=f"{element.done:,}/{element.count:,} elements done{failed}",
+        progress=(element.done, element.count),
+    )
