@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
+    from cloacina.packages.config import PackageConfig
+    from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.console import init_logging
     from cloacina.runner.handle import ExecutionHandle
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.log_reader import TaskLog
-    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
@@ -54,6 +56,7 @@ __all__ = [
     "Context",
     "DatabaseAdmin",
     "DefaultRunner",
+    "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
     "ElementCounts",
     "ExecutionHandle",
@@ -64,6 +67,7 @@ __all__ = [
     "LogLine",
     "LogSource",
     "MetricKind",
+    "PackageConfig",
     "Report",
     "ResultStatus",
     "Retry",
@@ -82,6 +86,7 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "Tenant",
     "TenantConfig",
     "TenantCredentials",
     "Workflow",
@@ -104,6 +109,7 @@ __all__ = [
 _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
+    "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
@@ -115,6 +121,7 @@ _ENGINE = {
     "init_logging": "cloacina.runner.console",
     "to_prometheus_text": "cloacina_sdk.metrics",
     "LogSource": "cloacina_sdk.log_line",
+    "PackageConfig": "cloacina.packages.config",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",
     "RoutingConfig": "cloacina.executors.routing",
@@ -125,6 +132,7 @@ _ENGINE = {
     "TaskLog": "cloacina.store.log_reader",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "Tenant": "cloacina.store.tenant",
     "TenantConfig": "cloacina.store.tenant",
     "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",
