@@ -146,6 +146,7 @@ class Kernel:
         self.meter.look(self._planner)
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
+        self._hosting.settle(committed.gone)
         self._lookout.close_commands()
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
@@ -203,7 +204,15 @@ class Kernel:
 
     def _take_end(self, ended: AttemptEnded) -> list[Effect]:
         is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
-        lines = () if is_own else self.logbook.close(ended.token)
+        lines = self.logbook.close(ended.token)
+        if lines and is_own:
+            said = AttemptSaid(
+                execution_id=ended.execution_id,
+                task_number=ended.task_number,
+                token=ended.token,
+                lines=lines,
+            )
+            self._planner.hear(said)
         self._hosting.end(ended, is_told=is_own, lines=lines)
         return self._step(ended)
 

@@ -14,7 +14,6 @@ from typing import Final
 
 from cloacina.kernel.clock import Clock
 from cloacina.planner.events import (
-    AttemptEnded,
     AttemptSaid,
     Event,
     Requested,
@@ -103,14 +102,9 @@ class LogBook:
             self._wake()
 
     def before(self, event: Event) -> Iterator[AttemptSaid]:
-        """Yield what has to be taken before ``event``, lest it settles an attempt too early."""
-        match event:
-            case AttemptEnded():
-                lines = self.close(event.token)
-                if lines:
-                    yield _said(event.execution_id, event.task_number, event.token, lines)
-            case TimePassed() | Requested():
-                yield from self.take_all()
+        """Yield what has to be taken before ``event``, which may settle attempts that run."""
+        if isinstance(event, TimePassed | Requested):
+            yield from self.take_all()
 
     def take_due(self, now_us: int) -> Iterator[AttemptSaid]:
         """Yield what has waited long enough, and everything else along with it."""
