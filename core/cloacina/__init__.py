@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.console import init_logging
+    from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.events import ExecutionEvent
     from cloacina.store.log_reader import TaskLog
     from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
@@ -59,6 +61,8 @@ __all__ = [
     "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
     "ElementCounts",
+    "EventStream",
+    "ExecutionEvent",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -112,6 +116,8 @@ _ENGINE = {
     "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
+    "EventStream": "cloacina.runner.events",
+    "ExecutionEvent": "cloacina.store.events",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",

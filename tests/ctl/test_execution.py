@@ -1,5 +1,6 @@
 """Looking at executions without being a runner."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -191,6 +192,23 @@ def test_what_tasks_said_is_shown_line_by_line(
     wrong = place.invoke("execution", "logs", execution_id, "nobody")
     assert wrong.exit_code != 0
     assert "has no task 'nobody'; it has 'says'" in wrong.output
+
+
+def test_the_history_is_shown(place: Place, ran: list[str]) -> None:
+    lines = ok(place.invoke("execution", "events", ran[0])).output.splitlines()
+    assert [line.split()[2] for line in lines] == [
+        "execution_submitted",
+        "task_started",
+        "task_completed",
+        "execution_completed",
+    ]
+    assert lines[1].split()[3] == "only"
+    followed = ok(place.invoke("execution", "events", ran[2], "--follow", "--json")).output
+    events = [json.loads(line) for line in followed.splitlines()]
+    assert [event["sequence"] for event in events] == [1, 2, 3, 4]
+    assert (events[2]["kind"], events[2]["task"]) == ("task_failed", "only")
+    assert events[2]["detail"].startswith("ZeroDivisionError")
+    assert events[2]["at"].endswith("Z")
 
 
 def test_a_mapped_task_is_shown_as_one_line_with_how_far_it_is(place: Place) -> None:

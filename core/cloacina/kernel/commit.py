@@ -33,6 +33,8 @@ class Committed:
     """The effects that may be carried out: those of what was written."""
     gone: dict[str, EngineError] = field(default_factory=dict)
     """Executions that are not ours to go on with, and why; the planner has forgotten them."""
+    has_written: bool = False
+    """Whether anything of any execution was written."""
     has_news: bool = False
     """Offers changed in a way that other runners have to know of."""
     has_conceded: bool = False
@@ -76,6 +78,7 @@ class Committer:
         committed = Committed()
         while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
             written = self._write(unsaved, committed)
+            committed.has_written |= bool(written.saved)
             for execution in written.saved:
                 self._meter.saved(execution)
                 changes = execution.unsaved.offers
