@@ -25,6 +25,7 @@ from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
+from cloacina_sdk.throttle import Throttle
 
 TaskFunction: TypeAlias = Callable[..., object]
 Dependency: TypeAlias = str | TaskFunction
@@ -62,6 +63,7 @@ class TaskDefinition:
         trigger_rule: when the task runs; None is the default rule.
         timeout_ms: how long one attempt may take; None for what the host says.
         mapped: set where the body runs once for each element of a list.
+        throttle: limits of its attempts beside the slots of a runner.
     """
 
     id: str
@@ -72,6 +74,7 @@ class TaskDefinition:
     allow_failure: bool
     timeout_ms: int | None = None
     mapped: Mapped | None = None
+    throttle: Throttle | None = None
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -111,9 +114,10 @@ class TaskOptions:
     allow_failure: bool
     timeout_ms: int | None
     mapped: Mapped | None
+    throttle: Throttle | None
 
     @classmethod
-    def checked(
+    def checked(  # noqa: PLR0913 - each kind of option is one keyword
         cls,
         *,
         id: str | None,
@@ -124,6 +128,7 @@ class TaskOptions:
         allow_failure: bool,
         timeout: timedelta | float | str | None,
         mapped: Mapped | None = None,
+        throttle: Throttle | None = None,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
         given = {name: value for name, value in retry_options.items() if value is not None}
@@ -139,6 +144,7 @@ class TaskOptions:
             allow_failure=allow_failure,
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
+            throttle=throttle,
         )
 
     def decorate(self, function: F) -> F:
@@ -155,6 +161,7 @@ class TaskOptions:
             allow_failure=self.allow_failure,
             timeout_ms=self.timeout_ms,
             mapped=self.mapped,
+            throttle=self.throttle,
         )
         try:
             setattr(body, ATTRIBUTE, definition)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloacina_sdk.definition import TaskDefinition
     from cloacina_sdk.json_text import JsonValue
     from cloacina_sdk.retry import RetryPolicy
+    from cloacina_sdk.throttle import RateLimit
 
     F = TypeVar("F", bound=Callable[..., object])
 
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
         map_over: str | None = None,
         map_into: str | None = None,
         max_parallel: int | None = None,
+        concurrency_key: str | None = None,
+        max_concurrent: int | None = None,
+        rate_limit: RateLimit | str | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -69,6 +73,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     map_over: str | None = None,
     map_into: str | None = None,
     max_parallel: int | None = None,
+    concurrency_key: str | None = None,
+    max_concurrent: int | None = None,
+    rate_limit: RateLimit | str | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -103,13 +110,20 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         map_into: the key of the list of its results; the task's id if absent.
         max_parallel: how many of its elements may run at once; by default as many as the
             runner has slots.
+        concurrency_key: a name that attempts hold while they run, of this task and of every
+            other that names the same key, over all runners on the database; `{name}` in it
+            stands for a string or number of the context.
+        max_concurrent: how many attempts may hold the key at once (default 1); name the same
+            number wherever you name the key.
+        rate_limit: how many attempts of this task may start in each window of the clock, over
+            all runners on the database: "10/s", "5/m", "100/h", "1000/d", or a RateLimit.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
             if the function cannot be called with a Context.
         InvalidRuleError: if the trigger rule is malformed.
     """
-    from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk import definition, mapped, throttle  # noqa: PLC0415 - paid by the first task, not by the import
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -129,6 +143,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure=allow_failure,
         timeout=timeout,
         mapped=mapped.checked(map_over, map_into, max_parallel),
+        throttle=throttle.checked(concurrency_key, max_concurrent, rate_limit),
     )
     return options.decorate if function is None else options.decorate(function)
 

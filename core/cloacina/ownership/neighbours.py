@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cloacina.model.states import Wish
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
@@ -57,6 +58,14 @@ class Neighbours(Protocol):
         """
         ...
 
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of concurrency keys and rates.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
     def answer(self, command_ids: Sequence[str]) -> None:
         """Close commands whose effect is committed, and wake those who wait for them.
 
@@ -65,10 +74,10 @@ class Neighbours(Protocol):
         """
 
     def ask_for_ends(self) -> None:
-        """Have the others ring when executions of theirs end."""
+        """Have the others ring when executions of theirs end, or slots of keys come free."""
 
     def tell_of_ends(self) -> None:
-        """Wake those others that asked: executions of ours ended."""
+        """Wake those others that asked: executions of ours ended, or slots of keys came free."""
 
     def leave(self) -> None:
         """Leave what is still owned for the others, and go. Calling it again does nothing.

@@ -18,6 +18,7 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner import mapped
+from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
 from cloacina.planner.expansion import Expansion
 from cloacina_sdk.changes import Changes
@@ -45,8 +46,11 @@ def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[Task
     return _decide_all(execution, [task for task in added if not task.waiting_for], at_us)
 
 
-def start(execution: ExecutionState, task: TaskState, token: str, at_us: int) -> None:
-    """Record the next attempt of ``task`` as running under ``token``."""
+def start(
+    execution: ExecutionState, task: TaskState, token: str, at_us: int, claim: Claim = NOTHING
+) -> None:
+    """Record the next attempt of ``task`` as running under ``token``, which holds ``claim``."""
+    is_first_move = task.status is TaskStatus.NOT_STARTED
     task.move(TaskStatus.RUNNING)
     task.attempt += 1
     task.token = token
@@ -59,7 +63,9 @@ def start(execution: ExecutionState, task: TaskState, token: str, at_us: int) ->
         expansion.running += 1
         expansion.attempts += 1
     execution.touch(task)
-    execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us))
+    execution.unsaved.starts.append(
+        AttemptStart(task.number, task.attempt, token, at_us, claim, is_first_move)
+    )
     execution.record("task_started", at_us, task.number)
 
 

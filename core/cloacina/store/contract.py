@@ -22,6 +22,8 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    contended: list[ExecutionState] = field(default_factory=list)
+    """Not written, because others have slots of keys or rates that their attempts should have."""
     postponed: list[ExecutionState] = field(default_factory=list)
     """Not known to be written; the same write may succeed later."""
     obstacle: str = ""
@@ -37,6 +39,7 @@ class Written:
         self.saved += part.saved
         self.lost += part.lost
         self.rejected += part.rejected
+        self.contended += part.contended
         self.postponed += part.postponed
         self.obstacle = part.obstacle or self.obstacle
 

@@ -9,13 +9,14 @@ from sqlalchemy.dialects import sqlite
 from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.statements import FENCE, Compiled, steps
-from cloacina.store.tables import EXECUTIONS
-from cloacina.store.writer import DuplicateError, MissedError, RefusedError
+from cloacina.store.tables import ATTEMPTS, EXECUTIONS
+from cloacina.store.writer import DuplicateError, MissedError, RefusedError, SlotTakenError
 
 _DIALECT = sqlite.dialect()
 _FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
 _STEPS = steps(_DIALECT)
 _KEY = f"{EXECUTIONS.name}.{EXECUTIONS.c.idempotency_key.name}"
+_SLOTS = tuple(f"{ATTEMPTS.name}.{column}" for column in ("concurrency_key", "rate_key"))
 """SQLite names the columns of the index that was violated."""
 
 
@@ -41,8 +42,7 @@ class SqliteLink:
         except sqlite3.OperationalError as error:  # the disk is full, the file busy, and so on
             raise StoreUnavailableError(f"the database could not be written: {error}") from error
         except (sqlite3.DatabaseError, OverflowError) as error:
-            is_duplicate = isinstance(error, sqlite3.IntegrityError) and _KEY in str(error)
-            raise (DuplicateError if is_duplicate else RefusedError)(error) from error
+            raise _refusal(error)(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -69,3 +69,13 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
             done = connection.executemany(step.compiled.text, step.compiled.arranged(given))
             if step.must_hit and done.rowcount != len(given):
                 raise MissedError
+
+
+def _refusal(error: Exception) -> type[RefusedError]:
+    text = str(error)
+    if isinstance(error, sqlite3.IntegrityError) and text.startswith("UNIQUE"):
+        if _KEY in text:
+            return DuplicateError
+        if any(slot in text for slot in _SLOTS):
+            return SlotTakenError
+    return RefusedError
