@@ -58,6 +58,8 @@ class DefaultRunnerConfig:
         backstop_seconds: on PostgreSQL, in place of ``scheduler_poll_interval_ms``, 1 to 3,600.
         max_losses: in how many attempts of a task its runner may be lost before the task fails as
             ``Abandoned``, 1 to 1,000.
+        retention_seconds: how long executions are kept after their end, 1 to 3,162,240,000; what is
+            older is removed bit by bit with everything that belongs to it. ``None`` keeps all.
 
     Raises:
         InvalidConfigError: for a value outside its range; it names the setting and the range.
@@ -90,6 +92,7 @@ class DefaultRunnerConfig:
         None, 1, 3_600, none="as scheduler_poll_interval_ms says", note=_ON_POSTGRES
     )
     max_losses: int = whole(5, 1, 1_000)
+    retention_seconds: float | None = number_or_none(None, 1, 100 * _YEAR_S, none="all is kept")
 
     def __post_init__(self) -> None:
         if self.workflow_timeout_seconds is None:

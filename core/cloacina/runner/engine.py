@@ -20,6 +20,7 @@ from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.fleet import Fleet
+from cloacina.runner.pruner import Pruner
 from cloacina.runtime import Runtime
 from cloacina.store import ownership
 from cloacina.store.url import Location
@@ -68,6 +69,8 @@ class Engine:
             self._kernel.send,
             timeout_ms=_milliseconds(config.task_timeout_seconds),
         )
+        age_s = config.retention_seconds
+        self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
         self._neighbours.join(now_us, self._look_around)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
@@ -104,6 +107,8 @@ class Engine:
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
         self._unsubscribe()
+        if self._pruner is not None:
+            self._pruner.close()
         deadline = time.monotonic() + timeout_s
         self._kernel.stop(timeout_s)
         self._kernel.dispatcher.close(max(0.0, deadline - time.monotonic()))

@@ -6,7 +6,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,7 +41,9 @@ from cloacina.runner.submission import (
 )
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import idempotency, reader
+from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
+from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 
 _OPEN: "set[DefaultRunner]" = set()
@@ -336,6 +338,25 @@ class DefaultRunner:
         """Return the newest executions, newest first."""
         with self._require_engine().database.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
+
+    def prune(self, *, older_than: timedelta | float | str) -> int:
+        """Remove the executions that ended longer ago than that, with all that belongs to them.
+
+        Works in small transactions, beside runners that are busy. What has not ended stays.
+
+        Args:
+            older_than: a timedelta, seconds, or text such as ``"30d"``.
+
+        Returns:
+            how many executions were removed.
+
+        Raises:
+            InvalidDurationError: if it is no duration.
+            StoreUnavailableError: if the database cannot be used now; what was removed stays so.
+        """
+        engine = self._require_engine()
+        age_us = to_milliseconds(older_than) * 1000
+        return prune(engine.database, max(0, engine.clock.now().utc_us - age_us))
 
     def shutdown(self) -> None:
         """Start nothing more, let attempts that run end, and leave the rest in the database.

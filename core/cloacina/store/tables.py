@@ -74,6 +74,7 @@ EXECUTIONS: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 sa.Index("ix_workflow_executions_created_at", EXECUTIONS.c.created_at)
+sa.Index("ix_workflow_executions_graph_digest", EXECUTIONS.c.graph_digest)
 _UNFINISHED = sa.text("status NOT IN ('Completed', 'Failed', 'Cancelled')")
 sa.Index(
     "ix_workflow_executions_unfinished",
@@ -102,6 +103,7 @@ COMMANDS: Final = sa.Table(
     _text("answered_at", null=True),
     _text("answer", null=True),
 )
+sa.Index("ix_commands_execution_id", COMMANDS.c.execution_id)
 sa.Index(
     "ix_commands_open",
     COMMANDS.c.execution_id,

@@ -5,6 +5,7 @@ Rules it upholds:
 * all changes of one execution are committed together or not at all;
 * an execution that is no longer this owner's changes nothing, and spoils nobody else's commit;
 * what the database refuses (a constraint, a value too large) is traced to one execution;
+* a graph that is known to be stored is not written again, unless it was removed meanwhile;
 * what was committed before the database became unavailable is not written again afterwards.
 """
 
@@ -103,6 +104,9 @@ class GroupWriter:
                 break
             except (MissedError, RefusedError) as error:
                 self._todo.pop()
+                if isinstance(error, RefusedError) and self._forgot_graphs(piece):
+                    self._add(piece.executions)  # one may have been removed, as nothing named it
+                    continue
                 self._divide(piece.executions, error, written)
             except EvictedError:
                 self._todo.clear()
@@ -115,6 +119,14 @@ class GroupWriter:
 
     def _add(self, executions: Sequence[ExecutionState]) -> None:
         self._todo.append(_Piece(executions, Batch.of(executions, self._owner, self._known_graphs)))
+
+    def _forgot_graphs(self, piece: _Piece) -> bool:
+        """Whether graphs were left out of a piece because they were known to be stored."""
+        needed = {each.topology.digest for each in piece.executions if each.stored_status is None}
+        if needed.isdisjoint(self._known_graphs):
+            return False
+        self._known_graphs.clear()
+        return True
 
     def _divide(
         self,
