@@ -4,9 +4,10 @@ That the model is not a convenient fiction is shown by running the same seeds ag
 logs, which hold every row, must be equal byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cloacina.model.states import Wish
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.store.commands import Command
 from cloacina.store.graphs import parse_graph
@@ -18,7 +19,7 @@ from cloacina_sdk.context import Context
 from simulation.memory_tables import Tables
 from simulation.memory_writer import SimulatedLink
 from simulation.shared import Accepts
-from simulation.snapshot import FINAL, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow, holds_key
 
 
 class SimulatedDatabase:
@@ -44,6 +45,8 @@ class SimulatedDatabase:
         for row in self._unfinished():
             if row.owner is not None and row.owner not in self._runners:
                 self._replace(row._replace(owner=None))
+        for name in sorted(self._tables.executions):
+            self._give_back(name, lambda attempt: attempt.runner in struck_out)
 
     def unowned(self) -> list[Unowned]:
         free = [row for row in self._unfinished() if row.owner not in self._runners]
@@ -60,6 +63,7 @@ class SimulatedDatabase:
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
+            self._give_back(execution_id, lambda _: True)
         return list(map(self.load, claimed))
 
     def load(self, execution_id: str) -> StoredExecution:
@@ -83,6 +87,19 @@ class SimulatedDatabase:
             tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
         )
 
+    def taken(self, question: Question) -> Taken:
+        keys: dict[str, dict[int, str]] = {}
+        rates: dict[str, dict[int, str]] = {}
+        for snapshot in self._tables.executions.values():
+            for row in snapshot.attempts:
+                if holds_key(row) and row.concurrency_key in question.keys:
+                    keys.setdefault(str(row.concurrency_key), {})[row.concurrency_slot or 0] = (
+                        row.token
+                    )
+                if row.rate_key and (row.rate_key, row.rate_slot) in question.rates:
+                    rates.setdefault(row.rate_key, {})[row.rate_slot or 0] = row.token
+        return Taken(question=question, keys=keys, rates=rates)
+
     def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
         self._commands.append(Command(id=command_id, execution_id=execution_id, wish=wish))
         self._commands.sort(key=lambda command: command.id)
@@ -103,6 +120,15 @@ class SimulatedDatabase:
         executions = self._tables.executions
         found = (executions[name].execution for name in sorted(executions))
         return [row for row in found if row.status not in FINAL]
+
+    def _give_back(self, name: str, is_affected: Callable[[AttemptRow], bool]) -> None:
+        found = self._tables.executions[name]
+        attempts = tuple(
+            row._replace(concurrency_slot=None) if holds_key(row) and is_affected(row) else row
+            for row in found.attempts
+        )
+        if attempts != found.attempts:
+            self._tables.executions[name] = found._replace(attempts=attempts)
 
     def _replace(self, row: ExecutionRow) -> None:
         executions = self._tables.executions

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.store.commands import Command
 from cloacina.store.ownership import Unowned
@@ -54,6 +55,11 @@ class SimulatedNeighbours:
         self._read("look for commands")
         found = self._runner.world.database.open_commands()
         return [command for command in found if is_ours(command.execution_id)]
+
+    def taken(self, question: Question) -> Taken:
+        self._runner.point("before it reads who has slots")
+        self._read("read who has slots")
+        return self._runner.world.database.taken(question)
 
     def answer(self, command_ids: Sequence[str]) -> None:
         runner, world = self._runner, self._runner.world

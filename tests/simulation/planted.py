@@ -12,11 +12,12 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
-from cloacina.planner import decide
+from cloacina.planner import decide, withdrawal
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.lanes import Lanes
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
 from cloacina.store.batch import Batch
@@ -280,6 +281,22 @@ def _elements_forgotten(patch: Patch) -> None:
     patch.setattr(Expansion, "restore", lambda *_: None)
 
 
+def _no_limit_of_keys(patch: Patch) -> None:
+    patch.setattr(SimulatedLink, "_check_slots", lambda *_: None)
+
+
+def _keys_kept(patch: Patch) -> None:
+    patch.setattr(Lanes, "release", lambda *_: None)
+
+
+def _windows_missed(patch: Patch) -> None:
+    patch.setattr(Lanes, "next_windows", lambda *_: ())
+
+
+def _loose_history(patch: Patch) -> None:
+    patch.setattr(withdrawal, "_strike_out", lambda *_: None)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -302,7 +319,9 @@ PLANTED = {
     "slots that leak": Planted(_slots_leak, "held by nothing"),
     "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
     "a start that is late": Planted(_starts_late, "wait although slots"),
-    "a start that is early": Planted(_starts_early, "before its dependencies ended"),
+    "a start that is early": Planted(
+        _starts_early, "before its dependencies ended|wait although slots"
+    ),
     "a retry without delay": Planted(_retries_at_once, "is early"),
     "a retry that is lost": Planted(_timers_lost, "is late|never ended"),
     "a queue without order": Planted(_queue_jumped, "jumped the queue"),
@@ -320,5 +339,9 @@ PLANTED = {
     "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
     "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
     "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
+    "a key that is held too often": Planted(_no_limit_of_keys, "hold the key|started as"),
+    "a key that is not given back": Planted(_keys_kept, "never ended|did not give|not told"),
+    "a window that nobody waits for": Planted(_windows_missed, "never ended|not told"),
+    "a start that is taken back by halves": Planted(_loose_history, "odd starts"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
 }

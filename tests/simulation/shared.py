@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast
 
 from cloacina.model.states import Wish
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.store.batch import Batch
 from cloacina.store.commands import Command
@@ -44,6 +45,10 @@ class Shared(Protocol):
 
     def load(self, execution_id: str) -> StoredExecution:
         """Return an execution as a claim hands it to the planner."""
+        ...
+
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of keys and rates."""
         ...
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from cloacina.model.states import Wish
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
-from cloacina.store import commands, ownership, reader
+from cloacina.store import commands, limits, ownership, reader
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
 from cloacina.store.url import SqliteLocation
@@ -54,6 +55,10 @@ class RealDatabase:
     def load(self, execution_id: str) -> StoredExecution:
         with self._database.engine.connect() as connection:
             return reader.load(connection, execution_id)
+
+    def taken(self, question: Question) -> Taken:
+        with self._database.engine.connect() as connection:
+            return limits.taken(connection, question)
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
         with self._database.write() as connection:

@@ -39,6 +39,9 @@ PHENOMENA = (
     "its trigger rule does not hold",
     "error_type=Abandoned",
     "task_expanded",
+    "concurrency_slot=1",
+    "rate_slot=",
+    "error_type=UnknownKey",
     "error_type=ElementFailed",
     "error_type=NoList",
 )

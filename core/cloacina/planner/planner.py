@@ -188,6 +188,7 @@ class Planner:
         return effects + self._advance(execution, ready, now)
 
     def _adopt(self, execution: ExecutionState) -> None:
+        self.forget(execution.id)  # it was lost without our noticing, and is claimed again
         self._executions[execution.id] = execution
         self._unsaved[execution.id] = execution
 
