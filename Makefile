@@ -26,11 +26,13 @@ fmt: $(UV)
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-# any number of seeds: make simulate SEEDS=100000 FIRST=2000
+# any number of seeds: make simulate SEEDS=100000 FIRST=2000, or DATABASE=postgres (or sqlite)
 SEEDS ?= 10000
 FIRST ?= 0
+DATABASE ?= memory
 simulate: $(UV)
-	PYTHONPATH=tests $(RUN) python -m simulation --seeds $(SEEDS) --first $(FIRST) --jobs 2
+	PYTHONPATH=tests $(RUN) python -m simulation --seeds $(SEEDS) --first $(FIRST) --jobs 2 \
+		--database $(DATABASE)
 
 bench: $(UV)
 	$(RUN) --group bench python benchmarks/compare.py

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
         CloacinaError,
@@ -46,6 +48,7 @@ __all__ = [
     "BackoffStrategy",
     "CloacinaError",
     "Context",
+    "DatabaseAdmin",
     "DefaultRunner",
     "DefaultRunnerConfig",
     "ElementCounts",
@@ -70,6 +73,8 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "TenantConfig",
+    "TenantCredentials",
     "Workflow",
     "WorkflowBuilder",
     "WorkflowResult",
@@ -86,6 +91,7 @@ __all__ = [
 ]
 
 _ENGINE = {
+    "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
@@ -101,6 +107,8 @@ _ENGINE = {
     "TaskExecutor": "cloacina_sdk.executor",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "TenantConfig": "cloacina.store.tenant",
+    "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",
 }
 

@@ -40,6 +40,41 @@ class InvalidSchemaError(EngineError, ValueError):
         super().__init__(f"{problem} (given: {schema!r})")
 
 
+class AdminUrlError(InvalidUrlError, RuntimeError):
+    """A URL that tenants cannot be made by."""
+
+
+class TenantError(EngineError, RuntimeError):
+    """A tenant could not be made, listed or removed."""
+
+
+class InvalidTenantError(TenantError, ValueError):
+    """A name or a password that no tenant can have."""
+
+
+class TenantExistsError(TenantError):
+    """There is a schema or role of that name already."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(
+            f"there is a {kind} {name!r} already, and it was not touched; choose another name, or "
+            "remove that tenant first"
+        )
+
+
+class TenantNotFoundError(TenantError, LookupError):
+    """There is no schema or role of that name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(
+            f"there is no {kind} {name!r}; 'cloacina-ctl tenant list' shows those there are"
+        )
+
+
 class MissingDriverError(EngineError, ImportError):
     """A database whose driver is not installed."""
 
@@ -188,13 +223,13 @@ class OwnershipLostError(EngineError, RuntimeError):
 
 
 class EvictedError(EngineError, RuntimeError):
-    """The other runners hold this one for dead: its lease ran out, and they took what it had."""
+    """The other runners hold this one for dead: its lease or lock is gone, and what it had too."""
 
     def __init__(self, runner_id: str) -> None:
         self.runner_id = runner_id
         super().__init__(
-            f"runner {runner_id} did not renew its lease in time; other runners may go on with "
-            "what it had"
+            f"runner {runner_id} did not show in time that it lives (its lease ran out, or its lock "
+            "was removed); other runners may go on with what it had"
         )
 
 
@@ -302,6 +337,29 @@ class IdempotencyConflictError(EngineError, ValueError):
             f"the idempotency key {key!r} belongs to execution {execution_id}, which was submitted "
             "with another input; use a key of its own for this input"
         )
+
+
+class WrongConnectionError(EngineError, ValueError):
+    """A connection on which a submission cannot be written."""
+
+
+class SubmissionRolledBackError(EngineError, LookupError):
+    """The transaction that held a submission was rolled back."""
+
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
+        super().__init__(
+            f"execution {execution_id} does not exist: the transaction that it was submitted in "
+            "was not committed"
+        )
+
+
+class ContextTooLargeError(EngineError, ValueError):
+    """An input that is larger than ``max_context_bytes`` allows."""
+
+    def __init__(self, problem: str, key: str) -> None:
+        self.key = key
+        super().__init__(f"the input is refused: {problem}")
 
 
 class SchemaVersionError(EngineError, RuntimeError):

@@ -168,6 +168,12 @@ class Runtime:
                 return exact
             return self._embedded.get(place)
 
+    def exactly(self, identity: Identity) -> Registered | None:
+        """Return the very version of an execution's workflow, if it is registered here."""
+        place = identity.tenant, identity.package, identity.workflow, identity.workflow_version
+        with self._lock:
+            return self._versions.get(place)
+
     def can_serve(self, identity: Identity, topology: Topology) -> bool:
         """Whether every task of a stored graph has somewhere to run here."""
         served = self.serving(identity)

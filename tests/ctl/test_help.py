@@ -54,6 +54,8 @@ def test_help_imports_nothing_slow() -> None:
     "command",
     [
         ["config", "show"],
+        ["db", "migrate"],
+        ["db", "status"],
         ["execution"],
         ["execution", "list"],
         ["execution", "show"],
@@ -61,6 +63,9 @@ def test_help_imports_nothing_slow() -> None:
         ["key", "new"],
         ["run"],
         ["sign"],
+        ["tenant", "create"],
+        ["tenant", "list"],
+        ["tenant", "remove"],
         ["trust", "add"],
         ["trust", "init"],
         ["trust", "show"],

@@ -79,7 +79,7 @@ def a_server(name: str) -> Iterator[Server]:
             flock(turn, LOCK_EX)
             server.cleanup()
             if not directory.exists():
-                lock.unlink()
+                lock.unlink(missing_ok=True)  # another process may be the last one, too
 
 
 @contextmanager

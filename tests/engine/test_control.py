@@ -140,6 +140,37 @@ def test_a_retry_that_falls_due_while_paused_starts_on_resume_and_only_once() ->
     assert execution.tasks[0].attempt == 3
 
 
+def test_a_retry_is_not_early_because_a_clock_was_set_forward_while_it_was_paused() -> None:
+    world = World()
+    execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
+    world.end("a", a_failure())
+    world.ask(Wish.PAUSE)
+    world.utc_offset_us += 86_400_000_000
+    world.ask(Wish.RESUME)
+    assert world.running == {}
+    world.pass_time(3)
+    assert execution.tasks[0].attempt == 2
+
+
+def test_a_retry_that_was_due_when_it_was_claimed_starts_on_resume() -> None:
+    stored = a_stored(World()).stored
+    world = World()
+    first, second, third = stored.tasks
+    second = replace(
+        second,
+        status="Ready",
+        sub_status="Retrying",
+        failures=1,
+        token=None,
+        due_at_us=world.now.utc_us - 1,
+    )
+    paused = replace(stored, status="Paused", tasks=(first, second, third))
+    world.step(Claimed(stored=paused))
+    assert world.running == {}
+    world.ask(Wish.RESUME)
+    assert world.started() == ["b"]
+
+
 def test_pausing_and_resuming_in_a_queue_starts_a_task_once() -> None:
     world = World(slots=1)
     world.submit(a_workflow(a_task("a")), id="first")

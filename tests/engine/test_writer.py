@@ -68,3 +68,20 @@ def test_what_was_committed_before_an_interruption_is_neither_lost_nor_repeated(
         rows = connection.exec_driver_sql("SELECT id FROM workflow_executions ORDER BY id")
         assert [row[0] for row in rows] == ["e0", "e1", "e2", "e3", "e4"]
     writer.close()
+
+
+def test_what_was_given_up_is_not_written_in_place_of_what_follows(
+    database: SqliteDatabase,
+) -> None:
+    writer = database.open_writer("r")
+    assert isinstance(writer, GroupWriter)
+    link = writer._link
+    given_up, following = some_executions(2)
+    writer._link = Interrupted(link, 1)
+    assert writer.commit([given_up]).postponed == [given_up]
+    writer.abandon()
+    assert writer.commit([following]).saved == [following]
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT id FROM workflow_executions")
+        assert [row[0] for row in rows] == [following.id]
+    writer.close()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from cloacina.planner.effects import StartAttempt
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
@@ -39,18 +38,31 @@ class Body:
         return True
 
 
-def begun(start: StartAttempt, runner_id: str, nature: Nature, dice: Random) -> Body:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An attempt that is to run."""
+
+    execution_id: str
+    workflow: str
+    task: TaskSpec
+    task_number: int
+    attempt: int
+    token: str
+    texts: Mapping[str, str]
+    element: Element | None = None
+
+
+def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
     """Decide what a body that starts now will do."""
-    task = start.execution.spec(start.task_number)
     return Body(
-        execution_id=start.execution.id,
+        execution_id=start.execution_id,
         task_number=start.task_number,
         attempt=start.attempt,
         runner_id=runner_id,
         texts=start.texts,
         element=start.element,
         duration_us=_duration_us(dice),
-        result=_result(task, start, nature, dice),
+        result=_result(start, nature, dice),
         obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )
@@ -61,9 +73,7 @@ def _duration_us(dice: Random) -> int:
     return dice.randrange(longest)
 
 
-def _result(
-    task: TaskSpec, start: StartAttempt, nature: Nature, dice: Random
-) -> Changes | TaskFailure:
+def _result(start: Order, nature: Nature, dice: Random) -> Changes | TaskFailure:
     fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
     if dice.random() < fails:
         is_transient = dice.random() < 0.5
@@ -77,6 +87,6 @@ def _result(
         result = {start.element.result_key: str(dice.randrange(100))}
         return Changes(assigned=result, removed=frozenset())
     # every key has one writer, so that what a task must see can be told without merging
-    assigned = {f"from_{task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
+    assigned = {f"from_{start.task.id}": str(dice.randrange(100))} if dice.random() < 0.8 else {}
     may_remove = start.task_number == 0 and "go" in start.texts and dice.random() < 0.3
     return Changes(assigned=assigned, removed=frozenset({"go"} if may_remove else ()))

@@ -12,7 +12,9 @@ from cloacina.kernel.observe import Observer
 from cloacina.planner.effects import AttemptSettled, StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded, Now
 from cloacina.planner.execution import ExecutionState
-from simulation.bodies import Body
+from cloacina.planner.guests import ClaimedOffer, OpenOffer
+from cloacina_sdk.spec import TaskSpec
+from simulation.bodies import Body, Order
 from simulation.scenario import SECOND
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ class SimulatedClock(Clock):
         self._runner = runner
 
     def now(self) -> Now:
+        self._runner.gate.reads_clock()
         return self._runner.now()
 
     def pause(self, seconds: float) -> None:
-        self._runner.world.pass_time(round(seconds * SECOND))
-        self._runner.point("while it waits for the database")
+        self._runner.gate.wait(round(seconds * SECOND))
+        self._runner.gate.point("while it waits for the database")
 
 
 class SimulatedExecutor:
@@ -47,21 +50,58 @@ class SimulatedExecutor:
 
     def stop(self, effect: StopAttempt) -> None:
         """Make a body end: some end when they are asked, some when they are killed, some never."""
+        self.cancel(effect.token, is_kill=effect.is_kill)
+
+    def cancel(self, token: str, *, is_kill: bool) -> None:
         runner = self._runner
-        runner.point("before a body is stopped")
-        body = runner.world.monitor.bodies.get(effect.token)
-        if body is not None and body.yields_to(is_kill=effect.is_kill):
+        runner.gate.point("before a body is stopped")
+        body = runner.world.monitor.bodies.get(token)
+        if body is not None and body.yields_to(is_kill=is_kill):
             runner.log(f"stops {body.execution_id} task {body.task_number}")
-            runner.world.after(1_000, partial(self._report, body, effect.token))
+            runner.world.after(1_000, partial(self._report, body, token))
+
+    def known(self, offer: OpenOffer) -> TaskSpec | None:
+        """Return the task of an offer whose workflow this runner knows."""
+        workflow = offer.identity.workflow
+        if workflow not in self._runner.known:
+            return None
+        return self._runner.world.topologies[workflow].workflow.task(offer.task)
 
     def start(self, effect: StartAttempt) -> None:
         runner = self._runner
-        runner.point("before a body starts")
-        body = runner.world.begin_body(runner, effect)
-
+        runner.gate.point("before a body starts")
         runner.begin(effect.token)
-        runner.world.after(body.duration_us, partial(self._report, body, effect.token))
-        runner.point("after a body started")
+        task = effect.execution.spec(effect.task_number)
+        order = Order(
+            execution_id=effect.execution.id,
+            workflow=effect.execution.identity.workflow,
+            task=task,
+            task_number=effect.task_number,
+            attempt=effect.attempt,
+            token=effect.token,
+            texts=effect.texts,
+            element=effect.element,
+        )
+        self._begin(order, is_guest=False)
+
+    def start_guest(self, claimed: ClaimedOffer, task: TaskSpec) -> None:
+        self._runner.gate.point("before a guest starts")
+        order = Order(
+            execution_id=claimed.offer.identity.execution_id,
+            workflow=claimed.offer.identity.workflow,
+            task=task,
+            task_number=claimed.offer.task_number,
+            attempt=claimed.offer.attempt,
+            token=claimed.token,
+            texts=claimed.texts,
+        )
+        self._begin(order, is_guest=True)
+
+    def _begin(self, order: Order, *, is_guest: bool) -> None:
+        runner = self._runner
+        body = runner.world.begin_body(runner, order, is_guest=is_guest)
+        runner.world.after(body.duration_us, partial(self._report, body, order.token))
+        runner.gate.point("after a body started")
 
     def _report(self, body: Body, token: str) -> None:
         runner = self._runner
@@ -88,11 +128,11 @@ class Witness(Observer):
         self._runner = runner
 
     def attempt_started(self, effect: StartAttempt) -> None:
-        self._runner.point(f"before the start of {effect.execution.id}")
+        self._runner.gate.point(f"before the start of {effect.execution.id}")
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
-        self._runner.point(f"after an attempt of {effect.execution.id}")
+        self._runner.gate.point(f"after an attempt of {effect.execution.id}")
 
     def execution_ended(self, execution: ExecutionState) -> None:
         self._runner.log(f"ends {execution.id} as {execution.status}")
-        self._runner.point("after an end")
+        self._runner.gate.point("after an end")

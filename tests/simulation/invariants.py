@@ -13,8 +13,9 @@ from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.throttle import Throttle
+from simulation import offers
 from simulation.bodies import Body
-from simulation.log import ViolationError
+from simulation.log import require
 from simulation.snapshot import (
     FINAL,
     AttemptRow,
@@ -46,16 +47,6 @@ class Change:
     """The epoch in which a runner wrote; ``None`` for a claim or release."""
 
 
-def require(claim: object, message: str) -> None:
-    """Raise unless ``claim`` holds.
-
-    Raises:
-        ViolationError: if it does not.
-    """
-    if not claim:
-        raise ViolationError(message)
-
-
 def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
     """Judge one change. ``tokens`` holds those of all attempts before; new ones are added."""
     before, after = change.before, change.after
@@ -84,6 +75,7 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
             require(known[:6] == attempt[:6], f"the start of {attempt} was rewritten")
             require(known[11:] == attempt[11:], f"what {attempt} holds was rewritten")
     require(not any(n for (_, kind), n in kinds.items() if kind == "task_started"), "odd starts")
+    offers.check_owner(before, after, change.writer)
     _check_numbers(after)
     for task in after.tasks:
         if task.elements is not None:
@@ -107,8 +99,8 @@ def _check_claim(change: Change) -> None:
         row._replace(concurrency_slot=now.concurrency_slot) if now.concurrency_slot is None else row
         for row, now in zip(before.attempts, after.attempts, strict=True)
     )
-    expected = before.tasks, given_back, before.events
-    require(expected == after[1:], "a claim or release changed more than the owner")
+    expected = before._replace(execution=after.execution, attempts=given_back)
+    require(expected == after, "a claim or release changed more than the owner")
     was, now = before.execution, after.execution
     require(was.status not in FINAL, f"{was.id} changed hands after its end")
     require(was._replace(owner=now.owner, epoch=now.epoch) == now, "a claim changed the execution")
@@ -194,9 +186,10 @@ def _check_rate(
 def _check_start(
     change: Change, was: TaskRow | None, attempt: AttemptRow, tokens: set[str]
 ) -> None:
-    require(attempt.token not in tokens, f"the token of {attempt} was used before")
-    tokens.add(attempt.token)
-    require(attempt.runner == change.writer, f"{attempt} was started by {change.writer}")
+    if not offers.is_claimed(change.before, attempt):
+        require(attempt.token not in tokens, f"the token of {attempt} was used before")
+        tokens.add(attempt.token)
+        require(attempt.runner == change.writer, f"{attempt} was started by {change.writer}")
     require(was is None or was.status not in FINAL, f"{attempt} starts a task that had ended")
 
 

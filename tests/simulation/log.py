@@ -11,6 +11,16 @@ class ViolationError(AssertionError):
     """An invariant does not hold."""
 
 
+def require(claim: object, message: str) -> None:
+    """Raise unless ``claim`` holds.
+
+    Raises:
+        ViolationError: if it does not.
+    """
+    if not claim:
+        raise ViolationError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a transaction changed about one execution."""

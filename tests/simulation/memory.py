@@ -5,74 +5,121 @@ logs, which hold every row, must be equal byte for byte.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from cloacina.model.states import Wish
+from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.store.commands import Command
 from cloacina.store.graphs import parse_graph
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
-from cloacina.store.writer import Link
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
-from simulation.memory_tables import Tables
-from simulation.memory_writer import SimulatedLink
-from simulation.shared import Accepts
+from simulation.memory_neighbours import LeasedNeighbours, LockedNeighbours
+from simulation.memory_offers import MemoryOffers
+from simulation.memory_tables import RunnerRow, Tables
+from simulation.memory_writer import SimulatedLink, SimulatedServerLink
+from simulation.scenario import Liveness
+from simulation.shared import LosingLink
 from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow, holds_key
+
+if TYPE_CHECKING:
+    from simulation.runner import SimulatedRunner
 
 
 class SimulatedDatabase:
     """Runners, graphs and the committed rows of executions."""
 
-    def __init__(self) -> None:
+    def __init__(self, liveness: Liveness) -> None:
         self._tables = Tables()
-        self._runners: list[str] = []
+        self._has_leases = liveness is Liveness.LEASES
+        self.offers = MemoryOffers(self._tables, lambda: self._tables.runners)
+        self.silent: set[str] = set()
+        """The runners that pass for dead."""
+        self.robbed: set[str] = set()
+        """Those of them whose lock was removed, so that nobody can hold it."""
+        self.held: set[str] = set()
+        """The dead whose lock a runner holds that takes over from them."""
         self._commands: list[Command] = []
 
-    def link(self) -> Link:
-        return SimulatedLink(self._tables)
+    def link(self, _runner_id: str) -> LosingLink:
+        kind = SimulatedServerLink if self._has_leases else SimulatedLink
+        return kind(self._tables)
 
-    def register(self, runner_id: str, _at_us: int) -> None:
-        self._runners.append(runner_id)
+    def neighbours(self, runner: "SimulatedRunner") -> Neighbours:
+        return (LeasedNeighbours if self._has_leases else LockedNeighbours)(self, runner)
 
-    def runner_ids(self) -> list[str]:
-        return sorted(self._runners)
+    def runner_ids(self) -> set[str]:
+        return set(self._tables.runners)
+
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
+        self.silent.add(runner_id)
+        if not is_dead:
+            self.robbed.add(runner_id)
+
+    def renew(self, runner_id: str) -> bool:
+        if runner_id not in self._tables.runners:
+            return False
+        self.silent.discard(runner_id)
+        return True
+
+    def slots(self, runner_ids: Iterable[str]) -> int:
+        """Return how many attempts runners may run at once, all together."""
+        return sum(self._tables.runners[name].slots for name in runner_ids)
+
+    def register(self, runner_id: str, slots: int) -> None:
+        """Make a runner known, unless it is already; it lives."""
+        self._tables.runners.setdefault(runner_id, RunnerRow(slots))
+        self.silent.discard(runner_id)
+        self.robbed.discard(runner_id)
 
     def release(self, gone: Iterable[str]) -> None:
+        """Strike runners out and leave what they owned for others."""
         struck_out = set(gone)
-        self._runners = [name for name in self._runners if name not in struck_out]
+        for name in struck_out:
+            self._tables.runners.pop(name, None)
         for row in self._unfinished():
-            if row.owner is not None and row.owner not in self._runners:
+            if row.owner in struck_out:
                 self._replace(row._replace(owner=None))
         for name in sorted(self._tables.executions):
             self._give_back(name, lambda attempt: attempt.runner in struck_out)
 
     def unowned(self) -> list[Unowned]:
-        free = [row for row in self._unfinished() if row.owner not in self._runners]
-        graphs = self._tables.graphs
+        """Return the unfinished executions that nobody plans, by id."""
+        known, graphs = self._tables.runners, self._tables.graphs
+        free = [row for row in self._unfinished() if row.owner not in known]
         return [
-            Unowned(_identity(row), parse_graph(graphs[row.graph_digest]), row.epoch)
-            for row in free
+            Unowned(_identity(row), _parsed(graphs[row.graph_digest]), row.epoch) for row in free
         ]
 
-    def take_over(
-        self, runner_id: str, dead: Iterable[str], accepts: Accepts
-    ) -> Sequence[StoredExecution]:
-        self.release(dead)
+    def claim(self, runner_id: str, accepts: Callable[[Unowned], bool]) -> list[str]:
+        """Become the owner of what nobody plans."""
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
             self._give_back(execution_id, lambda _: True)
-        return list(map(self.load, claimed))
+        return claimed
+
+    def owned(self, runner_id: str, among: Sequence[str]) -> list[str]:
+        """Return those unfinished executions that a runner owns."""
+        return [row.id for row in self._unfinished() if row.owner == runner_id and row.id in among]
+
+    def load_claimed(self, execution_id: str) -> StoredExecution:
+        """Return an execution as a claim hands it to the planner."""
+        offers = self.offers.of_execution(execution_id)
+        return replace(self.load(execution_id), offers=offers)
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]
         row = snapshot.execution
-        running = {a.task_number: a.token for a in snapshot.attempts if a.outcome is None}
+        latest = {attempt.task_number: attempt for attempt in snapshot.attempts}  # in their order
         return StoredExecution(
             identity=_identity(row),
-            topology=parse_graph(self._tables.graphs[row.graph_digest]),
+            topology=_parsed(self._tables.graphs[row.graph_digest]),
             input_texts=Context.from_json(row.input).texts(),
             status=row.status,
             stopping=row.stopping,
@@ -84,7 +131,7 @@ class SimulatedDatabase:
             error_task=row.error_task,
             error_type=row.error_type,
             error_message=row.error_message,
-            tasks=tuple(_stored_task(task, running.get(task.number)) for task in snapshot.tasks),
+            tasks=tuple(_stored_task(task, latest.get(task.number)) for task in snapshot.tasks),
         )
 
     def taken(self, question: Question) -> Taken:
@@ -113,6 +160,10 @@ class SimulatedDatabase:
     def snapshots(self) -> dict[str, Snapshot]:
         return self._tables.executions
 
+    def has_ended(self, execution_id: str) -> bool:
+        """Whether an execution is in its last status."""
+        return self._tables.executions[execution_id].execution.status in FINAL
+
     def close(self) -> None:
         pass
 
@@ -135,6 +186,9 @@ class SimulatedDatabase:
         executions[row.id] = executions[row.id]._replace(execution=row)
 
 
+_parsed = lru_cache(maxsize=64)(parse_graph)
+
+
 def claimed_row(row: ExecutionRow, owner: str) -> ExecutionRow:
     """Return an execution's row after a claim."""
     return row._replace(owner=owner, epoch=row.epoch + 1)
@@ -153,7 +207,9 @@ def _identity(row: ExecutionRow) -> Identity:
     )
 
 
-def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
+def _stored_task(row: TaskRow, latest: AttemptRow | None) -> StoredTask:
+    failed_at = None if latest is None else _moment(latest.finished_at)
+    due_at = _moment(row.due_at)
     return StoredTask(
         number=row.number,
         status=row.status,
@@ -161,14 +217,15 @@ def _stored_task(row: TaskRow, token: str | None) -> StoredTask:
         attempt=row.attempt,
         failures=row.failures,
         losses=row.losses,
-        due_at_us=_moment(row.due_at),
+        due_at_us=due_at,
         started_at_us=_moment(row.started_at),
         finished_at_us=_moment(row.finished_at),
         changes=None if row.changes is None else Changes.from_json(row.changes),
         reason=row.reason,
         error_type=row.error_type,
         error_message=row.error_message,
-        token=token,
+        token=None if latest is None or latest.outcome is not None else latest.token,
+        retry_delay_us=None if failed_at is None or due_at is None else due_at - failed_at,
         parent=row.parent,
         item=row.item,
         elements=row.elements,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
@@ -18,6 +18,7 @@ class Draft:
     tasks: dict[int, TaskRow] = field(default_factory=dict)
     attempts: dict[tuple[int, int], AttemptRow] = field(default_factory=dict)
     events: dict[int, EventRow] = field(default_factory=dict)
+    offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Snapshot) -> "Draft":
@@ -26,6 +27,7 @@ class Draft:
             {task.number: task for task in stored.tasks},
             {(attempt.task_number, attempt.number): attempt for attempt in stored.attempts},
             {event.seq: event for event in stored.events},
+            {(offer.task_number, offer.attempt): offer for offer in stored.offers},
         )
 
     def sealed(self) -> Snapshot:
@@ -34,7 +36,16 @@ class Draft:
             tuple(self.tasks[number] for number in sorted(self.tasks)),
             tuple(self.attempts[key] for key in sorted(self.attempts)),
             tuple(self.events[seq] for seq in sorted(self.events)),
+            tuple(self.offers[key] for key in sorted(self.offers)),
         )
+
+
+@dataclass(slots=True)
+class RunnerRow:
+    """A runner that is registered."""
+
+    slots: int
+    last_batch: str | None = None
 
 
 class Tables:
@@ -43,6 +54,7 @@ class Tables:
     def __init__(self) -> None:
         self.graphs: dict[str, str] = {}
         self.executions: dict[str, Snapshot] = {}
+        self.runners: dict[str, RunnerRow] = {}
 
     def draft(self, drafts: dict[str, Draft], execution_id: str) -> Draft:
         """Return the draft of an execution in a transaction."""

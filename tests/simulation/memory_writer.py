@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from typing import cast
 
+from cloacina.errors import EvictedError
+from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.writer import DuplicateError, MissedError, RefusedError, SlotTakenError
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
+from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, TaskRow, holds_key
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow, holds_key
 
 
 class SimulatedLink:
@@ -19,27 +28,37 @@ class SimulatedLink:
     def close(self) -> None:
         pass
 
+    def lose_answer(self) -> None:
+        raise AssertionError("a file answers")
+
     def write(self, batch: Batch) -> None:
-        for execution_id, epoch in batch.fences.items():
-            found = self._tables.executions.get(execution_id)
-            if found is None or not is_fenced_in(found.execution, batch.owner, epoch):
-                raise MissedError
+        self._check_fences(batch)
         graphs = {str(digest): str(text) for digest, text in batch.rows["graphs"]}
         drafts: dict[str, Draft] = {}
         try:
             self._insert_executions(drafts, batch, self._tables.graphs | graphs)
+            self._remove_offers(drafts, batch)
             self._change_tasks(drafts, batch)
             self._change_attempts(drafts, batch)
+            self._insert_offers(drafts, batch)
             self._move_executions(drafts, batch)
             self._insert_events(drafts, batch)
         except ValueError as error:
             raise RefusedError(error) from error
         self._tables.install(drafts, graphs)
+        if batch.owner in self._tables.runners:
+            self._tables.runners[batch.owner].last_batch = batch.token
+
+    def _check_fences(self, batch: Batch) -> None:
+        for execution_id, epoch in batch.fences.items():
+            found = self._tables.executions.get(execution_id)
+            if found is None or not is_fenced_in(found.execution, batch.owner, epoch):
+                raise MissedError
 
     def _insert_executions(
         self, drafts: dict[str, Draft], batch: Batch, graphs: Mapping[str, str]
     ) -> None:
-        for new in cast("list[rows.NewExecution]", batch.rows["executions"]):
+        for new in _new(batch):
             if new.id in self._tables.executions:
                 raise ValueError("UNIQUE constraint failed")
             if new.graph_digest not in graphs:
@@ -47,6 +66,38 @@ class SimulatedLink:
             if new.idempotency_key is not None and _scope(new) in self._taken(drafts):
                 raise DuplicateError(ValueError("UNIQUE constraint failed"))
             insert(drafts, new.id, Draft(ExecutionRow._make(new)))
+
+    def _remove_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        claimed: list[SeenOffer] = []
+        for withdrawal in cast("list[rows.OfferWithdrawal]", batch.rows["offer_withdrawals"]):
+            offers = self._tables.draft(drafts, withdrawal.execution_id).offers
+            offer = offers.get(withdrawal[1:])
+            if offer is None:
+                raise MissedError
+            if offer.claimed_by is None:
+                del offers[withdrawal[1:]]
+            else:
+                claimed.append(seen_offer(offer, is_runner_alive=False))
+        if claimed:
+            raise ClaimedError(claimed)
+        for stop in cast("list[rows.OfferStop]", batch.rows["offer_stops"]):
+            offers = self._tables.draft(drafts, stop.execution_id).offers
+            key = stop.task_number, stop.attempt
+            if key not in offers or offers[key].token != stop.token:
+                raise MissedError
+            offers[key] = offers[key]._replace(stop_asked_at=stop.stop_asked_at)
+        for settled in cast("list[rows.OfferSettlement]", batch.rows["offer_settlements"]):
+            offers = self._tables.draft(drafts, settled.execution_id).offers
+            key = settled.task_number, settled.attempt
+            if key not in offers or offers[key].token != settled.token:
+                raise MissedError
+            del offers[key]
+
+    def _insert_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[rows.NewOffer]", batch.rows["offers"]):
+            offers = self._tables.draft(drafts, new.execution_id).offers
+            row = OfferRow(*new, None, None, None, None, None, None)
+            insert(offers, (new.task_number, new.attempt), row)
 
     def _taken(self, drafts: Mapping[str, Draft]) -> set[tuple[str | None, ...]]:
         stored = {_scope(snapshot.execution) for snapshot in self._tables.executions.values()}
@@ -110,6 +161,7 @@ class SimulatedLink:
                 error_task=move.error_task,
                 error_type=move.error_type,
                 error_message=move.error_message,
+                started_at=move.started_at,
                 finished_at=move.finished_at,
                 event_count=move.event_count,
             )
@@ -118,6 +170,35 @@ class SimulatedLink:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):
             events = self._tables.draft(drafts, new.execution_id).events
             insert(events, new.seq, EventRow._make(new))
+
+
+class SimulatedServerLink(SimulatedLink):
+    """As a server takes batches: only from those it knows, and once each."""
+
+    _is_in_doubt = False
+
+    def lose_answer(self) -> None:
+        self._is_in_doubt = True
+
+    def write(self, batch: Batch) -> None:
+        is_in_doubt, self._is_in_doubt = self._is_in_doubt, False
+        runner = self._tables.runners.get(batch.owner)
+        if runner is None and not is_known(self._tables, batch.owner):
+            raise EvictedError(batch.owner)
+        if is_in_doubt and runner is not None and runner.last_batch == batch.token:
+            return
+        if any(new.id in self._tables.executions for new in _new(batch)):
+            raise MissedError  # it was committed before its runner was evicted
+        super().write(batch)
+
+
+def is_known(tables: Tables, runner_id: str) -> bool:
+    """Whether a runner is registered, and may write."""
+    return runner_id in tables.runners
+
+
+def _new(batch: Batch) -> "list[rows.NewExecution]":
+    return cast("list[rows.NewExecution]", batch.rows["executions"])
 
 
 def _scope(row: ExecutionRow | rows.NewExecution) -> tuple[str | None, ...]:

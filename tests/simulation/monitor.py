@@ -2,39 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cloacina.model.topology import Topology
-from cloacina.planner.planner import Planner
 from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.spec import WorkflowSpec
-from simulation import invariants, oracle
+from simulation import invariants, offers, oracle
 from simulation.bodies import Body
-from simulation.invariants import require
-from simulation.log import Difference, Log
-from simulation.shared import Shared
+from simulation.log import Difference, require
+from simulation.scenario import Liveness
 from simulation.snapshot import FINAL, Snapshot, TaskRow, spec_of
+
+if TYPE_CHECKING:
+    from simulation.runner import SimulatedRunner
+    from simulation.world import World
 
 Waiting = dict[tuple[str, int], tuple[int, str]]
 """Ready tasks of a runner: (execution, task) -> its place, lower first."""
-
-
-class Watched(Protocol):
-    """What the monitor asks of a simulated runner."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def slots(self) -> int: ...
-    @property
-    def planner(self) -> Planner: ...
-    @property
-    def is_stopping(self) -> bool: ...
-    @property
-    def turn_began_us(self) -> int: ...
-    @property
-    def has_mail(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +34,10 @@ class Pause:
 class Monitor:
     """Keeps the last snapshot of every execution and judges every change to it."""
 
-    def __init__(self, database: Shared, log: Log, workflows: Iterable[WorkflowSpec]) -> None:
-        self._database = database
-        self._log = log
+    def __init__(self, world: "World", workflows: Iterable[WorkflowSpec]) -> None:
+        self._world = world
+        self._database = world.database
+        self._log = world.log
         self._topologies = {workflow.name: Topology.of(workflow) for workflow in workflows}
         self._tokens: set[str] = set()
         self._pauses: dict[tuple[str, int], Pause] = {}
@@ -59,13 +45,19 @@ class Monitor:
         self.bodies: dict[str, Body] = {}
         self.last_end_us = 0
 
-    def observe(self, at_us: int, writer: Watched, epochs: Mapping[str, int] | None) -> None:
+    def observe(
+        self, at_us: int, writer: "SimulatedRunner", epochs: Mapping[str, int] | None
+    ) -> None:
         """Look at what a transaction of ``writer`` did; ``epochs`` of a commit, ``None`` of a claim."""
         for execution_id, after in sorted(self._database.snapshots().items()):
             before = self.snapshots.get(execution_id)
             if before is after or before == after:
                 continue
             self._log.add(at_us, writer.id, Difference(before, after))
+            if epochs is None and before is not None and before.execution == after.execution:
+                offers.check_guest(before, after, writer.id, self._tokens)
+                self.snapshots[execution_id] = after
+                continue
             topology = self._topologies[after.execution.workflow]
             if epochs is not None:
                 require(execution_id in epochs, f"{execution_id} was changed by the way")
@@ -73,6 +65,7 @@ class Monitor:
             change = invariants.Change(
                 before=before, after=after, topology=topology, writer=writer.id, epoch=epoch
             )
+            self._check_writer(writer, change)
             invariants.check(change, self.bodies, self._tokens)
             if before is None:
                 invariants.check_key(after, self.snapshots.values())
@@ -83,49 +76,75 @@ class Monitor:
                 self.last_end_us = at_us
                 self._judge(after, topology)
 
-    def body_starts(self, token: str, body: Body) -> None:
+    def _check_writer(self, writer: "SimulatedRunner", change: invariants.Change) -> None:
+        """Whom the others hold for dead writes nothing, where there is a server to see to it."""
+        if self._world.liveness is Liveness.LEASES and change.after.execution.owner is not None:
+            require(writer.id in self._world.registered, f"{writer.id} wrote after its eviction")
+
+    def body_starts(self, token: str, body: Body, *, is_guest: bool = False) -> None:
         """Judge the start of a body by what is committed at this moment."""
         require(token not in self.bodies, f"the body of {token} started twice")
         self.bodies[token] = body
         snapshot = self.snapshots.get(body.execution_id)
         require(snapshot is not None, f"{token} started before its execution was durable")
         assert snapshot is not None
+        if is_guest and any(offer.token == token for offer in snapshot.offers):
+            return
         attempt = next((a for a in snapshot.attempts if a.token == token), None)
         require(attempt is not None, f"{token} started before that was durable")
         assert attempt is not None
+        if is_guest:
+            return  # it stood still after its claim, and its owner did not wait
         was_fenced_off = snapshot.execution.owner != body.runner_id
         fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
 
-    def waiting(self, runner: Watched) -> Waiting:
+    def waiting(self, runner: "SimulatedRunner") -> Waiting:
         """Return what is ready to start in the executions that ``runner`` owns."""
         return {
             (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
             for name, snapshot in self.snapshots.items()
             if snapshot.execution.owner == runner.id and snapshot.execution.status == "Running"
+            if name not in runner.neighbours.in_doubt
             for task in snapshot.tasks
             if task.status == "Ready" and task.sub_status is None
             if not snapshot.is_held_back(task, self._topology(snapshot))
         }
 
-    def turn_ended(self, runner: Watched, waiting_before: Waiting, begun: Iterable[str]) -> None:
+    def turn_ended(
+        self, runner: "SimulatedRunner", waiting_before: Waiting, begun: Iterable[str]
+    ) -> None:
         """Judge a runner at the end of a turn that started the attempts ``begun`` (tokens)."""
-        planner = runner.planner
         self._check_slots(runner)
         waiting = self.waiting(runner)
-        for name, snapshot in self.snapshots.items():
-            row = snapshot.execution
-            if row.owner == runner.id and row.status not in FINAL and not runner.is_stopping:
-                require(planner.owns(name), f"{runner.id} forgot {name}, which it owns")
+        self._check_ownership(runner)
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
-        passed_over = [waiting[key] for key in waiting_before.keys() & waiting.keys()]
+            planned = (s for name, s in self.snapshots.items() if runner.planner.owns(name))
+            offers.check_idle(runner.id, runner.planner, planned)
+        both = waiting_before.keys() & waiting.keys()
+        passed_over = [waiting[key] for key in both if runner.planner.owns(key[0])]
         for token in begun:
             row = self.snapshots[self.bodies[token].execution_id].execution
             place = -row.priority, row.created_at
             require(not any(p < place for p in passed_over), f"{token} jumped the queue")
 
-    def _check_slots(self, runner: Watched) -> None:
+    def _check_ownership(self, runner: "SimulatedRunner") -> None:
+        """What a runner plans and what it owns are the same, unless it cannot know yet."""
+        planned = runner.planner._executions.values()
+        known = {each.id: each.epoch for each in planned if each.stored_status is not None}
+        in_doubt = runner.neighbours.in_doubt
+        # one that has to end may have no time left to join again
+        is_ignorant = runner.is_struck_out or runner.kernel._committer._is_evicted
+        for name, snapshot in self.snapshots.items():
+            row = snapshot.execution
+            is_ours = row.owner == runner.id and row.status not in FINAL
+            if is_ours and not runner.is_stopping and name not in in_doubt:
+                require(known.get(name) == row.epoch, f"{runner.id} forgot {name}, which it owns")
+            if name in known and not is_ignorant:
+                require(is_ours, f"{runner.id} goes on with {name}, which is not its own")
+
+    def _check_slots(self, runner: "SimulatedRunner") -> None:
         """A slot is held by the bodies that run, and by those whose end is on its way."""
         slots = runner.planner._schedule._slots
         require(slots.free >= 0, "more attempts than slots")
@@ -136,12 +155,12 @@ class Monitor:
         if not runner.has_mail:
             require(slots.held <= running, f"slots are held by nothing: {slots.held - running}")
 
-    def _check_not_late(self, runner: Watched, waiting: Waiting) -> None:
+    def _check_not_late(self, runner: "SimulatedRunner", waiting: Waiting) -> None:
         if not runner.planner._schedule.free_slots:
             return
         require(not waiting, f"{list(waiting)} wait although slots of {runner.id} are free")
         for name, snapshot in self.snapshots.items():
-            is_own = snapshot.execution.owner == runner.id
+            is_own = snapshot.execution.owner == runner.id and runner.planner.owns(name)
             if is_own and snapshot.execution.status == "Running":
                 self._check_elements_not_late(name, snapshot)
         for (name, number), pause in self._pauses.items():
@@ -169,7 +188,9 @@ class Monitor:
             is_late = len(elements) < task.elements and not is_held_back
             require(not is_late, f"elements of {name} {task.task} wait although slots are free")
 
-    def _check_pauses(self, at_us: int, writer: Watched, change: invariants.Change) -> None:
+    def _check_pauses(
+        self, at_us: int, writer: "SimulatedRunner", change: invariants.Change
+    ) -> None:
         before = (
             {(a.task_number, a.number): a for a in change.before.attempts} if change.before else {}
         )

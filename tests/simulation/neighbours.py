@@ -1,99 +1,123 @@
-"""The other runners, as a simulated one sees them: who is dead, what is free, whom to wake.
+"""The other runners as a simulated one sees them, and the bells between them.
 
-In place of OS locks and bells the world knows who holds its lock, and a bell rings after a random
-delay. A runner that lost its lock while it lives registers again before it claims anything.
+Who asks what of the database is decided by the real ``FileNeighbours`` and ``LeaseNeighbours`` on
+the real databases, and by ``memory_neighbours`` on the model; here is what all have in common.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cloacina.errors import StoreUnavailableError
 from cloacina.kernel.requests import LookAround
+from cloacina.model.states import Wish
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
-from cloacina.store.ownership import Unowned
-from simulation.snapshot import FINAL
+from cloacina.store.offers import Accepts as AcceptsOffer
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
 
 
-class SimulatedNeighbours:
-    """Stands in for ``Neighbours``, with the same decisions about when to write what."""
+class Bell:
+    """In place of ``Watch`` and ``Pulse``: rings reach the others a little later."""
 
     def __init__(self, runner: "SimulatedRunner") -> None:
         self._runner = runner
 
-    def look(self) -> None:
-        """Have the runner look around."""
-        self._runner.send(LookAround())
+    def ring(self, _why: str = "") -> None:
+        self._runner.world.ring(self._runner)
 
-    def take_over(self) -> Sequence[StoredExecution]:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it takes over")
-        self._read("look around")
-        database = world.database
-        if not runner.has_lock:
-            self._register_again()
-        dead = [peer for peer in database.runner_ids() if not world.holds_lock(peer)]
-        if not dead and not any(map(self._accepts, database.unowned())):
-            return ()
-        claimed = database.take_over(runner.id, dead, self._accepts)
-        names = [stored.identity.execution_id for stored in claimed]
-        runner.log(f"strikes out {dead}, claims {names}")
-        world.monitor.observe(world.now_us, runner, None)
-        runner.point("after it took over")
-        return claimed
+    ring_all = ring
 
-    def finished(self, execution_id: str) -> StoredExecution | None:
-        self._read("look for an end")
-        stored = self._runner.world.database.load(execution_id)
-        return stored if stored.status in FINAL else None
-
-    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
-        self._read("look for commands")
-        found = self._runner.world.database.open_commands()
-        return [command for command in found if is_ours(command.execution_id)]
-
-    def taken(self, question: Question) -> Taken:
-        self._runner.point("before it reads who has slots")
-        self._read("read who has slots")
-        return self._runner.world.database.taken(question)
-
-    def answer(self, command_ids: Sequence[str]) -> None:
-        runner, world = self._runner, self._runner.world
-        runner.point("before it answers commands")
-        self._read("answer commands")
-        world.database.close_commands(command_ids)
-        runner.log(f"has obeyed {list(command_ids)}")
+    def follow(self, _peers: Iterable[str]) -> None:
+        """The world tells of deaths."""
 
     def ask_for_ends(self) -> None:
         self._runner.world.ask_for_ends(self._runner)
 
     def tell_of_ends(self) -> None:
-        self._runner.point("before it tells of ends")
         self._runner.world.tell_of_ends(self._runner)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class SimulatedNeighbours:
+    """The way from the kernel to the neighbours, with points at which the process can end."""
+
+    def __init__(self, runner: "SimulatedRunner", inner: Neighbours) -> None:
+        self._runner = runner
+        self._inner = inner
+
+    @property
+    def in_doubt(self) -> Sequence[str]:
+        """What a claim was about whose answer was lost."""
+        found: Sequence[str] = getattr(self._inner, "_in_doubt", ())
+        return found
+
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
+        """A runner has joined when it is made."""
+
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
+        raise NotImplementedError  # people write it themselves
+
+    def look(self) -> None:
+        """Have the runner look around."""
+        self._runner.send(LookAround())
+
+    def join_again(self) -> None:
+        self._inner.join_again()
+        self._runner.log("joins again")
+
+    def take_over(self) -> Sequence[StoredExecution]:
+        claimed = self._inner.take_over()
+        if claimed:
+            self._runner.log(f"claims {[stored.identity.execution_id for stored in claimed]}")
+        return claimed
+
+    def finished(self, execution_id: str) -> StoredExecution | None:
+        return self._inner.finished(execution_id)
+
+    def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
+        return self._inner.commands(is_ours)
+
+    def taken(self, question: Question) -> Taken:
+        return self._inner.taken(question)
+
+    def answer(self, command_ids: Sequence[str]) -> None:
+        self._inner.answer(command_ids)
+        self._runner.log(f"has obeyed {list(command_ids)}")
+
+    def ask_for_ends(self) -> None:
+        self._inner.ask_for_ends()
+
+    def tell_of_ends(self) -> None:
+        self._runner.gate.point("before it tells of ends")
+        self._inner.tell_of_ends()
+
+    def see_offers(self, look: Look) -> Sight:
+        return self._inner.see_offers(look)
+
+    def claim_offers(
+        self, accepts: AcceptsOffer, new_token: Callable[[], str], known: Collection[str]
+    ) -> Sequence[ClaimedOffer]:
+        claimed = self._inner.claim_offers(accepts, new_token, known)
+        for each in claimed:
+            place = f"{each.offer.identity.execution_id} task {each.offer.task_number}"
+            self._runner.log(f"claims the offer of {place}")
+        return claimed
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        self._inner.report_guests(reports)
+        for report in reports:
+            self._runner.log(f"reports the guest {report.execution_id} task {report.task_number}")
+
+    def tell_of_offers(self) -> None:
+        self._runner.gate.point("before it tells of offers")
+        self._inner.tell_of_offers()
+
     def leave(self) -> None:
-        world = self._runner.world
-        world.database.release([self._runner.id])
-        world.monitor.observe(world.now_us, self._runner, None)
-
-    def _read(self, purpose: str) -> None:
-        """Use the database, which may be unavailable."""
-        world = self._runner.world
-        if world.faults.unavailable and world.dice.random() < world.faults.unavailable:
-            self._runner.log(f"cannot {purpose}")
-            raise StoreUnavailableError("the database could not be used")
-
-    def _register_again(self) -> None:
-        runner, database = self._runner, self._runner.world.database
-        if runner.id not in database.runner_ids():
-            database.register(runner.id, runner.now().utc_us)
-            runner.was_struck_out = True
-        runner.has_lock = True
-        runner.log("has its lock again")
-
-    def _accepts(self, found: Unowned) -> bool:
-        return found.identity.workflow in self._runner.known
+        self._inner.leave()

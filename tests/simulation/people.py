@@ -9,8 +9,7 @@ from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, Submitted
 from cloacina.planner.execution import ExecutionState
-from simulation.invariants import require
-from simulation.log import ViolationError
+from simulation.log import ViolationError, require
 from simulation.scenario import SECOND, Order
 from simulation.snapshot import FINAL
 
@@ -84,9 +83,7 @@ class People:
         for execution_id in self._acknowledged:
             require(execution_id in self._world.monitor.snapshots, f"{execution_id} is gone")
         for execution_id, runner, answer in self._answers:
-            # one that was struck out does not know it until it writes, and until then waits
-            is_unaware = runner.was_struck_out and runner.planner.owns(execution_id)
-            if runner.is_alive and not is_unaware:
+            if runner.is_alive:
                 self._check_answer(execution_id, answer)
 
     def _acknowledge(self, execution_id: str, accepted: Future[None]) -> None:

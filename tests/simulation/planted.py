@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,14 +17,19 @@ from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.guests import OpenOffer
 from cloacina.planner.lanes import Lanes
+from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
-from simulation import memory, memory_writer
-from simulation.memory_writer import SimulatedLink
+from simulation import memory, memory_offers, memory_writer
+from simulation.memory import SimulatedDatabase
+from simulation.memory_offers import MemoryOffers
+from simulation.memory_tables import Draft
+from simulation.memory_writer import SimulatedLink, SimulatedServerLink
 from simulation.neighbours import SimulatedNeighbours
 from simulation.snapshot import ExecutionRow
 
@@ -297,6 +302,76 @@ def _loose_history(patch: Patch) -> None:
     patch.setattr(withdrawal, "_strike_out", lambda *_: None)
 
 
+def _begins_when_over(patch: Patch) -> None:
+    patch.setattr(StartAttempt, "is_over", property(lambda _self: False))
+
+
+def _batch_written_twice(patch: Patch) -> None:
+    patch.setattr(SimulatedServerLink, "lose_answer", lambda _self: None)
+
+
+def _postponed_forgotten(patch: Patch) -> None:
+    original = GroupWriter.commit
+
+    def commit(self: GroupWriter, executions: Sequence[ExecutionState]) -> Written:
+        written = original(self, executions)
+        self.abandon()  # so that the next try has another token
+        return written
+
+    patch.setattr(GroupWriter, "commit", commit)
+
+
+def _given_up_for_written(patch: Patch) -> None:
+    patch.setattr(GroupWriter, "abandon", lambda _self: None)
+
+
+def _evicted_goes_on(patch: Patch) -> None:
+    patch.setattr(Planner, "stored", property(lambda _self: []))
+
+
+def _evicted_writes(patch: Patch) -> None:
+    patch.setattr(memory_writer, "is_known", lambda *_: True)
+
+
+def _claim_in_doubt_forgotten(patch: Patch) -> None:
+    patch.setattr(SimulatedDatabase, "owned", lambda *_: [])
+
+
+def _leftovers_kept(patch: Patch) -> None:
+    original = SimulatedDatabase.release
+
+    def release(self: SimulatedDatabase, gone: Iterable[str]) -> None:
+        original(self, set(gone) & self.runner_ids())
+
+    patch.setattr(SimulatedDatabase, "release", release)
+
+
+def _claimed_twice(patch: Patch) -> None:
+    def open_offers(self: MemoryOffers, runner_id: str) -> list[OpenOffer]:
+        return [memory_offers._open(row) for row in self._rows() if row.offered_by != runner_id]
+
+    patch.setattr(MemoryOffers, "open_offers", open_offers)
+
+
+def _lost_guests_awaited(patch: Patch) -> None:
+    original = Planner._see
+
+    def see(self: Planner, seen: SeenOffer, now: Now) -> list[Effect]:
+        return original(self, replace(seen, is_runner_alive=True), now)
+
+    patch.setattr(Planner, "_see", see)
+
+
+def _taken_back_unasked(patch: Patch) -> None:
+    def remove_offers(self: SimulatedLink, drafts: dict[str, Draft], batch: Batch) -> None:
+        for kind in ("offer_withdrawals", "offer_settlements"):
+            for row in batch.rows[kind]:
+                offers = self._tables.draft(drafts, str(row[0])).offers
+                offers.pop(cast("tuple[int, int]", row[1:3]), None)
+
+    patch.setattr(SimulatedLink, "_remove_offers", remove_offers)
+
+
 PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
@@ -307,9 +382,9 @@ PLANTED = {
     "effects before the commit": Planted(_effects_before_commit, "durable"),
     "an answer before the commit": Planted(_answer_before_commit, "before it was durable"),
     "effects of what was replaced": Planted(
-        _effects_by_name, "before that was durable|started after it had ended"
+        _effects_by_name, "before that was durable|after it had ended"
     ),
-    "slots that stay idle": Planted(_freed_slots_idle, "wait although slots"),
+    "slots that stay idle": Planted(_freed_slots_idle, "waits? although slots"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
@@ -317,10 +392,10 @@ PLANTED = {
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
-    "places of an earlier ownership": Planted(_stale_places, "attempts .* run"),
-    "a start that is late": Planted(_starts_late, "wait although slots"),
+    "places of an earlier ownership": Planted(_stale_places, "attempts .* run|is of TaskRow"),
+    "a start that is late": Planted(_starts_late, "waits? although slots"),
     "a start that is early": Planted(
-        _starts_early, "before its dependencies ended|wait although slots"
+        _starts_early, "before its dependencies ended|waits? although slots"
     ),
     "a retry without delay": Planted(_retries_at_once, "is early"),
     "a retry that is lost": Planted(_timers_lost, "is late|never ended"),
@@ -343,5 +418,22 @@ PLANTED = {
     "a key that is not given back": Planted(_keys_kept, "never ended|did not give|not told"),
     "a window that nobody waits for": Planted(_windows_missed, "never ended|not told"),
     "a start that is taken back by halves": Planted(_loose_history, "odd starts"),
+    "an attempt that begins when it is over": Planted(
+        _begins_when_over, "after it had ended|before that was durable"
+    ),
+    "a batch that is written twice": Planted(_batch_written_twice, "forgot .* which it owns"),
+    "a batch in doubt that is forgotten": Planted(_postponed_forgotten, "forgot .* which it owns"),
+    "what was given up for what is written": Planted(
+        _given_up_for_written, "before it was durable"
+    ),
+    "an evicted runner that goes on": Planted(_evicted_goes_on, "goes on with"),
+    "an evicted runner that writes": Planted(_evicted_writes, "wrote after its eviction"),
+    "a claim in doubt that is forgotten": Planted(_claim_in_doubt_forgotten, "never ended|forgot"),
+    "what nobody has after a return": Planted(_leftovers_kept, "forgot .* which it owns"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
+    "an offer that two runners claim": Planted(_claimed_twice, "is not what .* claimed|made Offer"),
+    "a lost guest that is waited for": Planted(_lost_guests_awaited, "never ended"),
+    "an offer taken back from its claimer": Planted(
+        _taken_back_unasked, "nothing is on record|before that was durable"
+    ),
 }

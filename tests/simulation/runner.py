@@ -9,22 +9,22 @@ import contextvars
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, cast
 
-from cloacina.errors import EngineError, RunnerClosedError, StoreUnavailableError
+from cloacina.errors import EngineError, RunnerClosedError
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.requests import Ask, Await, Request, Submission
 from cloacina.model.states import Wish
-from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import AttemptEnded, Now, Submitted
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
-from cloacina.store.batch import Batch
-from cloacina.store.writer import GroupWriter, RefusedError
+from cloacina.store.ownership import Unowned
+from cloacina.store.writer import GroupWriter
 from simulation.ends import NoThread, SimulatedClock, SimulatedExecutor, Witness
-from simulation.neighbours import SimulatedNeighbours
-from simulation.scenario import SECOND
-from simulation.shared import GatedLink, epochs_of
+from simulation.gate import Gate, ProcessDiedError
+from simulation.neighbours import Bell, SimulatedNeighbours
+from simulation.scenario import SECOND, Liveness
+from simulation.shared import GatedLink
 
 if TYPE_CHECKING:
     from threading import Thread
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 BEGINNING_US = 1_800_000_000 * SECOND
 
 
-class ProcessDiedError(BaseException):
-    """Cuts a runner off in the middle of its program; nothing may catch it."""
+class Host:
+    """A machine: all runners on it share its clocks."""
+
+    wall_offset_us = 0
 
 
 class SimulatedRunner:
@@ -47,37 +49,43 @@ class SimulatedRunner:
         self.slots = slots
         self.known = known
         """The names of the workflows that it can plan and run."""
+        self.host = world.dice.choice(world.hosts)
         self.is_alive = True
-        self.has_lock = True
-        self.was_struck_out = False
+        self.is_silent = False
+        """Whether the others take it for dead, or will when they look."""
+        self.is_struck_out = False
+        """Whether the others have taken what it had."""
+        self.is_frozen = False
+        """Whether the whole process stands still, so that it cannot show that it lives."""
         self.is_stopping = False
         self.is_doomed = False
-        self.wall_offset_us = 0
         self.turn_began_us = 0
         self._is_busy = False
         self._next_turn_us: int | None = None
         self._begun: list[str] = []
+        self.gate = Gate(self)
+        self.bell = Bell(self)
         dice = world.dice
         sources = Sources(new_token=lambda: f"{dice.getrandbits(64):016x}", jitter=dice.random)
         self.planner = Planner(limits=Limits(slots=slots), sources=sources)
-        self.neighbours = SimulatedNeighbours(self)
+        self.neighbours = SimulatedNeighbours(self, world.database.neighbours(self))
+        link = GatedLink(world.database.link(runner_id), self.gate)
         self.kernel = Kernel(
             planner=self.planner,
-            writer=GroupWriter(GatedLink(world.database.link(), self), runner_id),
-            neighbours=cast("Neighbours", self.neighbours),
+            writer=GroupWriter(link, runner_id),
+            neighbours=self.neighbours,
             observer=Witness(self),
             clock=SimulatedClock(self),
         )
         self.kernel._thread = cast("Thread", NoThread())
         self.kernel.dispatcher = cast("Dispatcher", SimulatedExecutor(self))
-        world.database.register(runner_id, self.now().utc_us)
         self.kernel.start()
         self._plan_turn()
 
     def now(self) -> Now:
         """Read both clocks of the machine that this runner is on."""
         now_us = self.world.now_us
-        return Now(BEGINNING_US + now_us + self.wall_offset_us, now_us)
+        return Now(BEGINNING_US + now_us + self.host.wall_offset_us, now_us)
 
     @property
     def has_mail(self) -> bool:
@@ -123,55 +131,37 @@ class SimulatedRunner:
         """End at once; in the middle of a turn, as soon as its program goes on."""
         if self.is_alive:
             self.log(f"dies {where}")
-            self.is_alive = self.has_lock = False
-            self.is_doomed = True
-            self.world.ring(self)
+            self.is_alive = False
+            self.is_silent = self.is_doomed = True
+            self.world.database.silence(self.id, is_dead=True)
+            self.world.tell_of_death(self)
             self.world.replace_dead()
 
-    def point(self, where: str) -> None:
-        """Pass a point at which a process can be cut off or stand still.
+    def fall_silent(self) -> None:
+        """Be taken for dead by the others from now on, until that is mended."""
+        if self.is_alive and not self.is_silent:
+            self.log("falls silent")
+            self.is_silent = True
+            self.world.database.silence(self.id, is_dead=False)
+            self.world.tell_of_death(self)
+            if self.world.liveness is Liveness.LEASES:
+                self.world.after(self.world.dice.randrange(5 * SECOND), self._renew)
 
-        Raises:
-            ProcessDiedError: if this process ends here.
-        """
-        dice = self.world.dice
-        stall = self.world.faults.stall
-        if stall and dice.random() < stall:
-            self.log(f"stands still {where}")
-            if dice.random() < 0.5:
-                self.lose_lock()
-            self.world.pass_time(dice.randrange(20 * SECOND))
-        death = self.world.faults.death  # the faults may have ended meanwhile
-        if not self.is_doomed and death and dice.random() < death:
-            self.die(where)
-        if self.is_doomed:
-            raise ProcessDiedError
+    def accepts(self, found: Unowned) -> bool:
+        """Whether it can plan and run an execution."""
+        return found.identity.workflow in self.known
 
-    def lose_lock(self) -> None:
-        """Be taken for dead by the others from now on, until it registers again."""
-        if self.has_lock:
-            self.log("loses its lock")
-            self.has_lock = False
-            self.world.ring(self)
-            self.world.after(self.world.dice.randrange(5 * SECOND), self.neighbours.look)
-
-    def before_write(self, batch: Batch) -> None:
-        self.point("before a transaction")
-        world = self.world
-        if world.faults.unavailable and world.dice.random() < world.faults.unavailable:
-            self.log("cannot write")
-            raise StoreUnavailableError("the database is locked")
-        if world.refused & epochs_of(batch).keys() - batch.fences.keys():
-            raise RefusedError(ValueError("too large"))
-
-    def after_write(self, batch: Batch) -> None:
-        self.world.monitor.observe(self.world.now_us, self, epochs_of(batch))
-        self.point("after a transaction")
-
-    def missed(self, batch: Batch) -> None:
-        if len(batch.fences) == 1:
-            (execution_id,) = batch.fences
-            self.log(f"is fenced off from {execution_id}")
+    def _renew(self) -> None:
+        """Show that it lives, as the thread does that renews leases, which runs by itself."""
+        if not self.is_alive:
+            return
+        if self.is_frozen:
+            self.world.after(SECOND, self._renew)
+            return
+        if self.world.database.renew(self.id):
+            self.is_silent = False
+            self.log("renews its lease")
+        self.neighbours.look()
 
     def begin(self, token: str) -> None:
         """Take note that a body starts."""
@@ -184,7 +174,7 @@ class SimulatedRunner:
         if self.kernel._inbox.empty() and self.kernel._patience_s() != 0:
             self._plan_turn()
             return
-        self._is_busy = True
+        self._is_busy = self.gate.is_open = True
         self.turn_began_us = self.world.now_us
         self._begun.clear()
         waiting = self.world.monitor.waiting(self)
@@ -195,8 +185,9 @@ class SimulatedRunner:
                 self._end()
         except ProcessDiedError:
             self.kernel._writer.close()
+            self.world.tell_of_death(self)  # with everything that it held until now
         finally:
-            self._is_busy = False
+            self._is_busy = self.gate.is_open = False
         self._plan_turn()
 
     def _end(self) -> None:
@@ -204,8 +195,11 @@ class SimulatedRunner:
         self.kernel._writer.close()
         self.neighbours.leave()
         self.log("has left")
-        self.is_alive = self.has_lock = False
-        self.world.ring(self)
+        self.is_alive = False
+        if self.id in self.world.database.runner_ids():  # it could not say that it leaves
+            self.is_silent = True
+            self.world.database.silence(self.id, is_dead=True)
+        self.world.tell_of_death(self)
 
     def _plan_turn(self) -> None:
         """Have the world call the next turn: a little after a message, or when a timer is due."""
@@ -227,4 +221,4 @@ class SimulatedRunner:
         error = accepted.exception()
         self.log("accepts" if error is None else f"refuses: {type(error).__name__}")
         if error is None or isinstance(error, EngineError):
-            self.point("after an answer")
+            self.gate.point("after an answer")

@@ -33,6 +33,15 @@ FAULTS_END_US = 60 * SECOND
 """From then on nothing goes wrong any more, and everything submitted must end."""
 
 
+class Liveness(StrEnum):
+    """How runners know which of them live."""
+
+    LOCKS = "locks"
+    """By locks of the operating system: one machine, and whoever dies is missed at once."""
+    LEASES = "leases"
+    """By leases: a database server, and whoever is silent is evicted when somebody looks."""
+
+
 class Nature(StrEnum):
     """How the body of a task behaves."""
 
@@ -47,11 +56,14 @@ class Mishap(StrEnum):
     """What happens to a runner at a moment, rather than at a point of its program."""
 
     KILL = "kill"
-    LOSE_LOCK = "lose lock"
+    FALL_SILENT = "fall silent"
+    """The others take it for dead while it goes on."""
     CLOCK_JUMP = "clock jump"
     JOIN = "join"
     LEAVE = "leave"
     LEARN = "learn"
+    OUTAGE = "outage"
+    """The database cannot be used for a while, by nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,8 @@ class Faults:
     """The process stands still for a while, perhaps until it is taken for dead."""
     unavailable: float = 0.0
     """A transaction fails, nothing is written, and the same may succeed later."""
+    lost_answer: float = 0.0
+    """Nobody is told whether a transaction was written (where there is a server to tell it)."""
 
 
 NO_FAULTS = Faults()
@@ -93,6 +107,7 @@ class Order:
 class Scenario:
     """Everything that is drawn before a simulation begins."""
 
+    liveness: Liveness
     workflows: tuple[WorkflowSpec, ...]
     natures: tuple[tuple[Nature, ...], ...]
     """For each workflow, how each of its tasks behaves."""
@@ -107,6 +122,8 @@ class Scenario:
     mishaps: tuple[tuple[int, Mishap], ...]
     restarts: float
     """How probable it is that a runner that died is replaced soon."""
+    hosts: int
+    """How many machines the runners are spread over, where they need not be on one."""
 
 
 def draw(dice: Random) -> Scenario:
@@ -125,9 +142,12 @@ def draw(dice: Random) -> Scenario:
             death=dice.choice((0.0, 0.003, 0.02)),
             stall=dice.choice((0.0, 0.0, 0.01, 0.04)),
             unavailable=dice.choice((0.0, 0.05, 0.3)),
+            lost_answer=dice.choice((0.0, 0.02, 0.2)),
         ),
         mishaps=_mishaps(dice),
         restarts=dice.choice((0.0, 0.7, 1.0)),
+        liveness=dice.choice(tuple(Liveness)),
+        hosts=dice.choice((1, 2, 3)),
     )
 
 

@@ -1,65 +1,53 @@
-"""What simulated runners share: a database, and the writer through which faults reach it."""
+"""What simulated runners share: a database, and the links through which faults reach it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
 
+from cloacina.errors import StoreUnavailableError
 from cloacina.model.states import Wish
-from cloacina.planner.claims import Question, Taken
-from cloacina.planner.events import StoredExecution
+from cloacina.ownership.neighbours import Neighbours
 from cloacina.store.batch import Batch
-from cloacina.store.commands import Command
-from cloacina.store.ownership import Unowned
 from cloacina.store.rows import NewExecution
-from cloacina.store.writer import Link, MissedError
+from cloacina.store.writer import ClaimedError, Link, MissedError
+from simulation.scenario import Liveness
 from simulation.snapshot import Snapshot
 
-Accepts = Callable[[Unowned], bool]
+if TYPE_CHECKING:
+    from simulation.gate import Gate
+    from simulation.runner import SimulatedRunner
+
+
+class LosingLink(Link, Protocol):
+    """A link whose answers can be lost."""
+
+    def lose_answer(self) -> None:
+        """Not know any more whether the last batch was written."""
 
 
 class Shared(Protocol):
     """The database, as runners and the monitor see it."""
 
-    def link(self) -> Link:
-        """Return a connection that writes batches."""
+    def link(self, runner_id: str, /) -> LosingLink:
+        """Return a runner's connection that writes batches."""
         ...
 
-    def register(self, runner_id: str, at_us: int, /) -> None:
-        """Make a runner known to the others."""
-
-    def runner_ids(self) -> list[str]:
-        """Return the registered runners in order."""
+    def neighbours(self, runner: "SimulatedRunner", /) -> Neighbours:
+        """Return a runner's view of the others, through its gate."""
         ...
 
-    def release(self, gone: Iterable[str]) -> None:
-        """Strike runners out and leave what they owned for others."""
-
-    def unowned(self) -> list[Unowned]:
-        """Return the unfinished executions that nobody plans, by id."""
+    def runner_ids(self) -> set[str]:
+        """Return the registered runners."""
         ...
 
-    def take_over(
-        self, runner_id: str, dead: Iterable[str], accepts: Accepts
-    ) -> Sequence[StoredExecution]:
-        """Release what ``dead`` runners held, claim and load, all in one transaction."""
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
+        """Have the others take a runner for dead, which may be a mistake."""
+
+    def renew(self, runner_id: str, /) -> bool:
+        """Prolong a lease; ``False`` if the others took it away."""
         ...
 
-    def load(self, execution_id: str) -> StoredExecution:
-        """Return an execution as a claim hands it to the planner."""
-        ...
-
-    def taken(self, question: Question) -> Taken:
-        """Return who has slots of keys and rates."""
-        ...
-
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
+    def leave_command(self, command_id: str, execution_id: str, wish: Wish, /) -> None:
         """Put a command in the inbox."""
-
-    def open_commands(self) -> list[Command]:
-        """Return the commands that are not answered, by id."""
-        ...
-
-    def close_commands(self, command_ids: Sequence[str]) -> None:
-        """Answer commands."""
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Return the committed rows of every execution; unchanged ones may be the same objects."""
@@ -69,18 +57,13 @@ class Shared(Protocol):
         """Let go of files."""
 
 
-class Gate(Protocol):
-    """Sees every transaction come and go, and may make it fail or end the process."""
-
-    def before_write(self, batch: Batch) -> None: ...
-    def after_write(self, batch: Batch) -> None: ...
-    def missed(self, batch: Batch) -> None: ...
+OpenDatabase = Callable[[Liveness], Shared]
 
 
 class GatedLink:
-    """Transactions that pass a gate."""
+    """Batches that pass a gate."""
 
-    def __init__(self, inner: Link, gate: Gate) -> None:
+    def __init__(self, inner: LosingLink, gate: "Gate") -> None:
         self._inner = inner
         self._gate = gate
 
@@ -88,13 +71,26 @@ class GatedLink:
         self._inner.close()
 
     def write(self, batch: Batch) -> None:
-        self._gate.before_write(batch)
+        gate = self._gate
+        gate.before_write(batch)
+        if gate.loses_answer("before it was written"):
+            self._lose_answer()
         try:
             self._inner.write(batch)
-        except MissedError:
-            self._gate.missed(batch)
+        except ClaimedError as error:
+            gate.conceded(error.claimed)
             raise
-        self._gate.after_write(batch)
+        except MissedError:
+            gate.missed(batch)
+            raise
+        gate.after_write(epochs_of(batch))
+        if gate.loses_answer("after it was written"):
+            self._lose_answer()
+        gate.point("after a transaction")
+
+    def _lose_answer(self) -> None:
+        self._inner.lose_answer()
+        raise StoreUnavailableError("the connection broke")
 
 
 def epochs_of(batch: Batch) -> dict[str, int]:

@@ -84,16 +84,45 @@ class EventRow(NamedTuple):
     detail: str | None
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow
+class OfferRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    attempt: int
+    offered_by: str
+    epoch: int
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    task: str
+    is_async: int
+    priority: int
+    timeout_ms: int | None
+    context: str
+    created_at: str
+    claimed_by: str | None
+    token: str | None
+    claimed_at: str | None
+    stop_asked_at: str | None
+    outcome: str | None
+    finished_at: str | None
+
+
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow
 
 
 class Snapshot(NamedTuple):
-    """Everything about one execution: tasks by number, attempts by task and number, events by seq."""
+    """Everything about one execution.
+
+    Tasks by number, attempts by task and number, events by seq, offers by task and attempt.
+    """
 
     execution: ExecutionRow
     tasks: tuple[TaskRow, ...]
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
+    offers: tuple[OfferRow, ...] = ()
 
     def task(self, number: int) -> TaskRow:
         """Return the row of a task of the graph, all of which exist, or of an element."""
@@ -130,9 +159,23 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
     """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
     known: set[tuple[object, ...]] = set()
     if before is not None:
-        known = {before.execution, *before.tasks, *before.attempts, *before.events}
-    rows: list[Row] = [after.execution, *after.tasks, *after.attempts, *after.events]
-    return [_described(row) for row in rows if row not in known]
+        known = {before.execution, *before.tasks, *before.attempts, *before.events, *before.offers}
+    rows: list[Row] = [
+        after.execution,
+        *after.tasks,
+        *after.attempts,
+        *after.events,
+        *after.offers,
+    ]
+    left = {offer[:3] for offer in after.offers}
+    gone = [offer[:3] for offer in (before.offers if before else ()) if offer[:3] not in left]
+    return [
+        *(_described(row) for row in rows if row not in known),
+        *(
+            f"no offer any more of {execution} task {task} attempt {n}"
+            for execution, task, n in gone
+        ),
+    ]
 
 
 def _described(row: Row) -> str:

@@ -1,100 +1,95 @@
-"""The same operations on the real SQLite store, to compare the model with."""
+"""The real SQLite store and the real ``FileNeighbours``, with locks that are really taken."""
 
-from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-import sqlalchemy as sa
-
-from cloacina.model.states import Wish
-from cloacina.planner.claims import Question, Taken
-from cloacina.planner.events import StoredExecution
-from cloacina.store import commands, limits, ownership, reader
+from cloacina.ownership.file_neighbours import FileNeighbours
+from cloacina.ownership.neighbours import Neighbours
+from cloacina.ownership.watch import Watch
+from cloacina.store.batch import Batch
 from cloacina.store.sqlite import SqliteDatabase
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, TASKS
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter, Link
-from simulation.shared import Accepts
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, Snapshot, TaskRow
+from simulation.real import GatedDatabase, RealDatabase
+from simulation.scenario import Liveness
+from simulation.shared import LosingLink
+
+if TYPE_CHECKING:
+    from simulation.gate import Gate
+    from simulation.runner import SimulatedRunner
 
 
-class RealDatabase:
-    """A private SQLite database, read back through SQL."""
+class SqliteFile(RealDatabase):
+    """A private SQLite database."""
 
-    def __init__(self) -> None:
-        self._database = SqliteDatabase(SqliteLocation(path=None))
-        self._reading = self._database.engine.connect()
+    def __init__(self, liveness: Liveness) -> None:
+        assert liveness is Liveness.LOCKS
+        self._file = SqliteDatabase(SqliteLocation(path=None))
+        self._members: dict[str, _SimulatedFileNeighbours] = {}
+        super().__init__(self._file)
 
-    def link(self) -> Link:
-        writer = self._database.open_writer("")
+    def link(self, runner_id: str) -> LosingLink:
+        writer = self._file.open_writer(runner_id)
         assert isinstance(writer, GroupWriter)
-        return writer._link
+        return _AnsweringLink(writer._link)
 
-    def register(self, runner_id: str, at_us: int) -> None:
-        with self._database.write() as connection:
-            ownership.register(connection, runner_id, at_us, host="simulated", process_id=0)
+    def neighbours(self, runner: "SimulatedRunner") -> Neighbours:
+        found = _SimulatedFileNeighbours(_GatedFile(self._file, runner.gate), runner)
+        self._members[runner.id] = found
+        found.join(runner.now().utc_us, runner.bell.ring_all, slots=runner.slots)
+        return found
 
-    def runner_ids(self) -> list[str]:
-        with self._database.engine.connect() as connection:
-            return sorted(ownership.runner_ids(connection))
+    def silence(self, runner_id: str, *, is_dead: bool) -> None:
+        presence = self._members[runner_id]._presence
+        if is_dead:
+            if presence._is_open:
+                presence._drop()  # as the kernel does when a process ends
+        else:  # somebody tidied up where he should not have
+            Path(presence.directory, f"{runner_id}.lock").unlink(missing_ok=True)
 
-    def release(self, gone: Iterable[str]) -> None:
-        with self._database.write() as connection:
-            ownership.release(connection, gone)
-
-    def unowned(self) -> list[ownership.Unowned]:
-        with self._database.engine.connect() as connection:
-            return ownership.unowned(connection)
-
-    def take_over(
-        self, runner_id: str, dead: Iterable[str], accepts: Accepts
-    ) -> Sequence[StoredExecution]:
-        with self._database.write() as connection:
-            ownership.release(connection, dead)
-            claimed = ownership.claim(connection, runner_id, accepts)
-            return [reader.load(connection, execution_id) for execution_id in claimed]
-
-    def load(self, execution_id: str) -> StoredExecution:
-        with self._database.engine.connect() as connection:
-            return reader.load(connection, execution_id)
-
-    def taken(self, question: Question) -> Taken:
-        with self._database.engine.connect() as connection:
-            return limits.taken(connection, question)
-
-    def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
-        with self._database.write() as connection:
-            commands.leave(connection, command_id, execution_id, wish, 0)
-
-    def open_commands(self) -> list[commands.Command]:
-        with self._database.engine.connect() as connection:
-            return commands.open_commands(connection)
-
-    def close_commands(self, command_ids: Sequence[str]) -> None:
-        with self._database.write() as connection:
-            commands.close(connection, command_ids, 0)
-
-    def snapshots(self) -> dict[str, Snapshot]:
-        tasks = [TaskRow._make(row) for row in self._rows(TASKS, TaskRow._fields)]
-        attempts = [AttemptRow._make(row) for row in self._rows(ATTEMPTS, AttemptRow._fields)]
-        events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
-        executions = [
-            ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
-        ]
-        return {
-            execution.id: Snapshot(
-                execution,
-                tuple(task for task in tasks if task.execution_id == execution.id),
-                tuple(attempt for attempt in attempts if attempt.execution_id == execution.id),
-                tuple(event for event in events if event.execution_id == execution.id),
-            )
-            for execution in executions
-        }
+    def renew(self, runner_id: str) -> bool:
+        raise AssertionError(f"{runner_id} has no lease")
 
     def close(self) -> None:
+        for member in self._members.values():
+            member._presence.close()
         self._reading.close()
-        self._database.close()
+        self._file.close()
 
-    def _rows(self, table: sa.Table, fields: tuple[str, ...]) -> list[tuple[object, ...]]:
-        query = sa.select(*(table.c[name] for name in fields)).order_by(*table.primary_key.columns)
-        found = [tuple(row) for row in self._reading.execute(query)]
-        self._reading.rollback()
-        return found
+
+class _GatedFile(GatedDatabase):
+    def __init__(self, inner: SqliteDatabase, gate: "Gate") -> None:
+        super().__init__(inner, gate)
+        self.sidecar = inner.sidecar
+
+
+class _SimulatedFileNeighbours(FileNeighbours):
+    """The real thing without the thread that listens: the world rings."""
+
+    def __init__(self, database: GatedDatabase, runner: "SimulatedRunner") -> None:
+        self._bell = runner.bell
+        super().__init__(
+            cast("SqliteDatabase", database),
+            runner.id,
+            runner.accepts,
+            lambda: runner.now().utc_us,
+        )
+
+    def _begin_to_watch(self) -> Watch:
+        return cast("Watch", self._bell)
+
+
+class _AnsweringLink:
+    """A file has no answers to lose."""
+
+    def __init__(self, inner: Link) -> None:
+        self._inner = inner
+
+    def write(self, batch: Batch) -> None:
+        self._inner.write(batch)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def lose_answer(self) -> None:
+        raise AssertionError("a file answers")

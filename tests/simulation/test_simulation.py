@@ -12,19 +12,27 @@ from pathlib import Path
 import pytest
 
 from cloacina.planner.planner import Planner
-from simulation.simulate import SimulationFailedError, simulate, simulate_all
-from simulation.sqlite import RealDatabase
+from engine.databases import the_server
+from simulation.databases import Kind, opened
+from simulation.scenario import Liveness
+from simulation.shared import OpenDatabase
+from simulation.simulate import SimulationFailedError, compare, simulate, simulate_all
 
-SEEDS, CHUNK = 2_000, 100
-SEEDS_ON_SQLITE, CHUNK_ON_SQLITE = 100, 10
+SEEDS, CHUNK = 3_000, 100
+SEEDS_ON_SQLITE, SEEDS_ON_POSTGRES = 40, 20
 PHENOMENA = (
     "dies",
     "stands still",
-    "loses its lock",
-    "has its lock again",
+    "falls silent",
+    "renews its lease",
+    "joins again",
+    "loses the answer to a commit before it was written",
+    "loses the answer to a commit after it was written",
+    "at its clock",
+    "the database cannot be used",
     "is fenced off",
     "cannot write",
-    "cannot look around",
+    "cannot read",
     "has its clock set",
     "learns every workflow",
     "refuses: RejectedWriteError",
@@ -44,6 +52,11 @@ PHENOMENA = (
     "error_type=UnknownKey",
     "error_type=ElementFailed",
     "error_type=NoList",
+    "claims the offer of",
+    "hosts",
+    "reports the guest",
+    "concedes",
+    "stop_asked_at=",
 )
 
 
@@ -59,10 +72,25 @@ def test_no_seed_finds_a_violation(first: int) -> None:
     simulate_all(range(first, first + CHUNK))
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS_ON_SQLITE, CHUNK_ON_SQLITE))
+@pytest.mark.parametrize("first", range(0, SEEDS_ON_SQLITE, 10))
 def test_the_model_of_the_database_does_what_sqlite_does(first: int) -> None:
-    for seed in range(first, first + CHUNK_ON_SQLITE):
-        assert simulate(seed, RealDatabase).text() == simulate(seed).text(), f"seed {seed}"
+    with opened(Kind.SQLITE, None) as open_database:
+        for seed in range(first, first + 10):
+            compare(seed, open_database, Liveness.LOCKS)
+
+
+@pytest.fixture(scope="module")
+def postgres_database() -> Iterator[OpenDatabase]:
+    with the_server() as server, opened(Kind.POSTGRES, server) as open_database:
+        yield open_database
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS_ON_POSTGRES, 10))
+def test_the_model_of_the_database_does_what_postgres_does(
+    postgres_database: OpenDatabase, first: int
+) -> None:
+    for seed in range(first, first + 10):
+        compare(seed, postgres_database, Liveness.LEASES)
 
 
 def test_one_seed_is_one_log_and_another_seed_another() -> None:

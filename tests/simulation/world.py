@@ -10,42 +10,47 @@ from heapq import heappop, heappush
 from random import Random
 
 from cloacina.model.topology import Topology
-from cloacina.planner.effects import StartAttempt
-from simulation import bodies, scenario
-from simulation.invariants import require
-from simulation.log import Log
+from simulation import bodies
+from simulation.log import Log, require
 from simulation.monitor import Monitor
 from simulation.people import People
-from simulation.runner import SimulatedRunner
-from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Mishap, Scenario
+from simulation.runner import Host, SimulatedRunner
+from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Liveness, Mishap, Scenario
 from simulation.shared import Shared
 from simulation.snapshot import FINAL
 
 DAY = 86_400 * SECOND
 MOST_ENTRIES = 50_000
-LONGEST_END_US = 10 * DAY
-"""Within that time after the last fault everything must have ended.
-
-A retry that is claimed waits by the wall clock, which may have been set back by days meanwhile.
-"""
+LONGEST_END_US = 3_600 * SECOND
+"""Within that time after the last fault everything must have ended, whatever clocks were set to."""
 
 
 class World:
     """Runs one scenario on one database."""
 
-    def __init__(self, plan: Scenario, database: Shared, dice: Random, log: Log) -> None:
+    def __init__(
+        self, plan: Scenario, liveness: Liveness, database: Shared, dice: Random, log: Log
+    ) -> None:
         self.now_us = 0
         self.dice = dice
         self.database = database
         self.log = log
-        self.monitor = Monitor(database, log, plan.workflows)
+        self.monitor = Monitor(self, plan.workflows)
         self.faults = plan.faults
         self.are_faults_on = True
         self.refused: set[str] = set()
+        self.outage_ends_us = 0
+        self.liveness = liveness
+        # a file is shared on one machine only
+        self.hosts = [Host() for _ in range(1 if liveness is Liveness.LOCKS else plan.hosts)]
+        self.registered: set[str] = set()
         self._plan = plan
         self._topologies = tuple(map(Topology.of, plan.workflows))
+        self.topologies = {each.workflow.name: each for each in self._topologies}
         self._natures = {
-            workflow.name: natures
+            workflow.name: {
+                task.id: nature for task, nature in zip(workflow.tasks, natures, strict=True)
+            }
             for workflow, natures in zip(plan.workflows, plan.natures, strict=True)
         }
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
@@ -110,19 +115,43 @@ class World:
         if self.are_faults_on and self.dice.random() < self._plan.restarts:
             self.after(self.dice.choice((1_000, 3 * SECOND)), partial(self._join, 2))
 
-    def holds_lock(self, runner_id: str) -> bool:
-        """Whether a runner appears to be alive."""
-        return self._runners[runner_id].has_lock
+    def tell_of_death(self, silent: SimulatedRunner) -> None:
+        """Have the others look: at once where locks fall, later where leases run out."""
+        if self.liveness is Liveness.LOCKS:
+            self.ring(silent)
+            return
+        for runner in self._runners.values():
+            if runner is not silent:
+                self.after(self.dice.randrange(20 * SECOND), runner.neighbours.look)
 
-    def begin_body(self, runner: SimulatedRunner, start: StartAttempt) -> bodies.Body:
+    def note_runners(self, writer: SimulatedRunner) -> None:
+        """Notice who joined and who was struck out by a transaction of ``writer``."""
+        now = self.database.runner_ids()
+        if now == self.registered:
+            return
+        gone = sorted(self.registered - now)
+        if gone:
+            writer.log(f"strikes out {gone}")
+        for runner_id in gone:
+            struck_out = self._runners[runner_id]
+            struck_out.is_struck_out = True
+            if self.liveness is Liveness.LOCKS:  # whoever buries it rings its bell
+                self.after(self.dice.choice((0, 1_000, SECOND)), struck_out.neighbours.look)
+        for runner_id in now - self.registered:
+            if runner_id in self._runners:  # it is back
+                self._runners[runner_id].is_struck_out = False
+                self._runners[runner_id].is_silent = False
+        self.registered = now
+
+    def begin_body(
+        self, runner: SimulatedRunner, order: bodies.Order, *, is_guest: bool
+    ) -> bodies.Body:
         """Start a body."""
-        execution = start.execution
-        expansion = execution.expansion_at(start.task_number)
-        number = start.task_number if expansion is None else expansion.parent.number
-        nature = self._natures[execution.identity.workflow][number]
-        body = bodies.begun(start, runner.id, nature, self.dice)
-        self.monitor.body_starts(start.token, body)
-        runner.log(f"runs {execution.id} task {start.task_number} attempt {start.attempt}")
+        nature = self._natures[order.workflow][order.task.id]
+        body = bodies.begun(order, runner.id, nature, self.dice)
+        self.monitor.body_starts(order.token, body, is_guest=is_guest)
+        verb = "hosts" if is_guest else "runs"
+        runner.log(f"{verb} {order.execution_id} task {order.task_number} attempt {order.attempt}")
         return body
 
     def _take_entry(self) -> None:
@@ -159,6 +188,10 @@ class World:
         if mishap is Mishap.JOIN:
             self._join(self.dice.choice((1, 2, 8)))
             return
+        if mishap is Mishap.OUTAGE:
+            self.outage_ends_us = self.now_us + self.dice.choice((SECOND, 30 * SECOND))
+            self.log.add(self.now_us, "world", "the database cannot be used")
+            return
         runners = self.open_runners()
         if not runners:
             return
@@ -168,11 +201,12 @@ class World:
                 runner.die("at a moment of its own")
             case Mishap.LEAVE:
                 runner.leave()
-            case Mishap.LOSE_LOCK:
-                runner.lose_lock()
+            case Mishap.FALL_SILENT:
+                runner.fall_silent()
             case Mishap.CLOCK_JUMP:
-                runner.wall_offset_us += self.dice.choice((-DAY, DAY, -SECOND, 3_600 * SECOND))
-                runner.log(f"has its clock set to {runner.wall_offset_us / SECOND:+}")
+                host = runner.host
+                host.wall_offset_us += self.dice.choice((-DAY, DAY, -SECOND, 3_600 * SECOND))
+                runner.log(f"has its clock set to {host.wall_offset_us / SECOND:+}")
             case Mishap.LEARN:
                 runner.known = {workflow.name for workflow in self._plan.workflows}
                 runner.log("learns every workflow")
@@ -182,6 +216,7 @@ class World:
         """End all faults; from now on there is a runner that knows every workflow."""
         self.log.add(self.now_us, "world", "no more faults")
         self.faults, self.are_faults_on = NO_FAULTS, False
+        self.outage_ends_us = 0
         self.people.resume_all(20)
         names = {workflow.name for workflow in self._plan.workflows}
         is_served = any(runner.known == names for runner in self.open_runners())
@@ -206,9 +241,3 @@ class World:
 def new_dice(seed: int) -> Random:
     """Return the one source of chance of a simulation."""
     return Random(seed)  # noqa: S311 - a choice, not a secret
-
-
-def new_world(seed: int, database: Shared, log: Log) -> World:
-    """Return the world of a seed."""
-    dice = new_dice(seed)
-    return World(scenario.draw(dice), database, dice, log)

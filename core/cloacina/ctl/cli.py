@@ -20,6 +20,7 @@ _BUILT_IN = {
     "config": CommandReference(
         "cloacina.ctl.config:config", "Show the settings and where each is from."
     ),
+    "db": CommandReference("cloacina.ctl.db:db", "Look after the database."),
     "demo": CommandReference(
         "cloacina.ctl.demo.command:demo", "Build, sign, run, kill and resume two sample packages."
     ),
@@ -34,6 +35,9 @@ _BUILT_IN = {
         "cloacina.ctl.run:run", "Run a workflow of a package file or of a project directory."
     ),
     "sign": CommandReference("cloacina.ctl.sign:sign", "Sign a package."),
+    "tenant": CommandReference(
+        "cloacina.ctl.tenant:tenant", "Give tenants schemas and roles of their own (PostgreSQL)."
+    ),
     "trust": CommandReference("cloacina.ctl.trust:trust", "Say whose packages may run here."),
     "verify": CommandReference(
         "cloacina.ctl.verify:verify", "Check packages in every respect, with every reason."

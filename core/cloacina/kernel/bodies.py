@@ -9,6 +9,7 @@ from cloacina.executors.embedded import Body
 from cloacina.planner.events import Identity
 from cloacina.runtime import Runtime
 from cloacina_sdk.attempt import TaskReadyEvent
+from cloacina_sdk.spec import TaskSpec
 
 
 class Bodies:
@@ -39,6 +40,15 @@ class Bodies:
         if function is None:
             raise LookupError(f"the body of {namespace} is not registered in this process")
         return Body(function=function, variables=self.variables.get(event.execution_id))
+
+    def known(self, identity: Identity, task_id: str) -> TaskSpec | None:
+        """Return a task of exactly the workflow that an execution is pinned to, if it is here."""
+        found = self._runtime.exactly(identity)
+        number = None if found is None else found.topology.numbers.get(task_id)
+        if found is None or number is None:
+            return None
+        is_here = found.package_digest is not None or task_id in found.functions
+        return found.topology.tasks[number] if is_here else None
 
     def function(self, identity: Identity, task_id: str) -> Callable[..., Any] | None:
         """Return the function of an embedded task, if it is registered here."""

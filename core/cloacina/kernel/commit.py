@@ -32,6 +32,10 @@ class Committed:
     """The effects that may be carried out: those of what was written."""
     gone: dict[str, EngineError] = field(default_factory=dict)
     """Executions that are not ours to go on with, and why; the planner has forgotten them."""
+    has_news: bool = False
+    """Offers changed in a way that other runners have to know of."""
+    has_conceded: bool = False
+    """Somebody had claimed an offer that was to be withdrawn: there may be more to see of it."""
     has_joined_again: bool = False
     """The others had held this runner for dead: it is time to look around."""
 
@@ -65,22 +69,29 @@ class Committer:
         while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
             written = self._write(unsaved, committed)
             for execution in written.saved:
+                changes = execution.unsaved.offers
+                committed.has_news |= changes is not None and changes.concern_others
                 self._planner.saved(execution)
             self._yield_slots(written)
             committed.gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
-            saved, contended = set(map(id, written.saved)), set(map(id, written.contended))
+            saved = set(map(id, written.saved))
+            contested = set(map(id, [*written.contested, *written.contended]))
             void: list[str] = []
-            later: list[Effect] = []
+            kept: list[Effect] = []
             for effect in effects:
                 is_void = id(effect.execution) not in saved
-                if id(effect.execution) in contended:
-                    later.append(effect)  # what is left of its execution is offered again
+                if id(effect.execution) in contested:
+                    kept.append(effect)
                 elif isinstance(effect, StartAttempt) and (is_void or effect.is_over):
                     void.append(effect.token)
                 elif not is_void:
                     committed.due.append(effect)
-            effects = later + self._planner.withdraw(void, self._clock.now())
+            now = self._clock.now()
+            if written.contested:
+                committed.has_conceded = True
+                self._planner.concede(written.contested, written.claimed, now)
+            effects = kept + self._planner.withdraw(void, now)
             if self._is_evicted:
                 break  # there was no time left to join again
         return committed
@@ -154,6 +165,8 @@ class Committer:
             if written.postponed or self._is_evicted:
                 _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
                 if self._is_out_of_time():
+                    self._writer.abandon()  # or it would pass for what is written next
+                    self._planner.start_nothing_more()  # the order to stop is still in the inbox
                     break
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -20,6 +20,7 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
+from cloacina.kernel.hosting import Hosting
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
@@ -63,6 +64,9 @@ class Kernel:
             planner=planner, writer=writer, neighbours=neighbours, clock=clock
         )
         self._lookout = Lookout(neighbours, clock)
+        self._hosting = Hosting(
+            planner=planner, neighbours=neighbours, lookout=self._lookout, clock=clock
+        )
         self._waiters = Waiters()
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._stop: Stop | None = None
@@ -128,14 +132,14 @@ class Kernel:
             return False
         if self._clock.now().monotonic_us >= self._stop.give_up_at_us:
             return True
-        return next(iter(self._planner.running), None) is None
+        return next(iter(self._planner.running), None) is None and not self._hosting.is_busy
 
     def _turn(self) -> None:
         effects: list[Effect] = []
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
-        if committed.has_joined_again:
+        if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
         self._lookout.close_commands()
         self._waiters.answer(committed.gone)
@@ -148,6 +152,20 @@ class Kernel:
             self._neighbours.tell_of_ends()
         if self._planner.awaited_keys:
             self._lookout.wait_for_keys()
+        if committed.has_news:
+            self._neighbours.tell_of_offers()
+        self._host()
+
+    def _host(self) -> None:
+        """Tell owners how guests ended, and let others in."""
+        if self._hosting.report():
+            self._inbox.put(LookAround())  # this runner may own what it ran as a guest
+        try:
+            if self._stop is None:
+                self._hosting.claim(self.dispatcher)
+        except EvictedError as error:
+            self._committer.note_eviction(error)
+            self._inbox.put(LookAround())
 
     def _take(self, message: Request | Event) -> list[Effect]:
         match message:
@@ -161,6 +179,8 @@ class Kernel:
                 return self._grant(message)
             case LookAround():
                 return self._look_around()
+            case AttemptEnded():
+                return self._take_end(message)
             case Stop():
                 self._stop = message
                 self._planner.start_nothing_more()
@@ -174,6 +194,11 @@ class Kernel:
         self._waiters.expect_end(execution_id, submission.ended)
         self.dispatcher.variables[execution_id] = submission.variables
         return self._step(submission.event)
+
+    def _take_end(self, ended: AttemptEnded) -> list[Effect]:
+        is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
+        self._hosting.end(ended, is_told=is_own)
+        return self._step(ended)
 
     def _grant(self, ask: Ask) -> list[Effect]:
         """Do what is asked of an execution of ours; say so if it is not ours."""
@@ -197,6 +222,7 @@ class Kernel:
         taken = self._lookout.taken(awaited) if awaited else None
         if taken is not None:
             effects += self._step(LimitsRead(taken))
+        effects += self._hosting.look(self.dispatcher, is_closing=self._stop is not None)
         self._lookout.has_looked()
         return effects
 
@@ -210,19 +236,26 @@ class Kernel:
                 self._waiters.tell_end(execution_id, restored(found))
 
     def _messages(self) -> Iterator[Request | Event]:
-        """Wait for the first message or timer, then take everything else that is there."""
+        """Wait for the first message or timer, then take everything else that is there.
+
+        However often it is time to look around, one look after all else is enough.
+        """
+        is_time_to_look = False
         try:
-            yield self._inbox.get(timeout=self._patience_s())
+            waiting = [self._inbox.get(timeout=self._patience_s())]
         except queue.Empty:
-            yield TimePassed()
-        for _ in range(self._inbox.qsize()):
-            yield self._inbox.get()
-        now_us = self._clock.now().monotonic_us
-        due = self._planner.next_due_us
-        if due is not None and due <= now_us:
-            yield TimePassed()
-        if self._lookout.take_due(now_us):
+            waiting = []
+        waiting += [self._inbox.get() for _ in range(self._inbox.qsize())]
+        for message in waiting:
+            if isinstance(message, LookAround):
+                is_time_to_look = True
+            else:
+                yield message
+        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
             yield LookAround()
+        due = self._planner.next_due_us
+        if due is not None and due <= self._clock.now().monotonic_us:
+            yield TimePassed()
 
     def _patience_s(self) -> float | None:
         moments = [

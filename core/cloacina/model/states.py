@@ -41,6 +41,8 @@ class SubStatus(StrEnum):
 
     RETRYING = "Retrying"
     """Ready, and waiting until the delay of its retry is over."""
+    OFFERED = "Offered"
+    """Ready, and any runner that has a free slot for it may claim it."""
     UPSTREAM_FAILED = "UpstreamFailed"
     """Skipped, because a task that it depends on, directly or not, failed."""
 

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
+from cloacina.errors import EvictedError
 from cloacina.ownership.member import Member
 from cloacina.ownership.neighbours import Accepts
 from cloacina.ownership.presence import Presence, remains_of
@@ -31,33 +32,57 @@ class FileNeighbours(Member):
         self._accepts = accepts
         self._presence = Presence(database.sidecar, runner_id)
         self._watch: Watch | None = None
-        self._at_us = 0
+        self._notice: Callable[[], None] = lambda: None
+        self._is_waiting = False
+        self._at_us, self._slots = 0, 0
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """Register with the others; ``notice`` is called whenever one rings, appears or dies."""
-        self._at_us = at_us
-        self.join_again()
-        self._watch = Watch(self._presence, notice)
+        self._at_us, self._slots = at_us, slots
+        self._notice = notice
+        self._register()
+        self._watch = self._begin_to_watch()
 
     def join_again(self) -> None:
-        """Register; while a lock says that we live, nobody strikes us out."""
+        """Register with a new lock and a new bell: what lay there was removed by somebody."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.close()
+        self._presence.close()
+        self._presence = Presence(self._database.sidecar, self._runner_id)
+        self._watch = self._begin_to_watch()
+        if self._is_waiting:
+            self._watch.ask_for_ends()
+        self._register()
+
+    def _register(self) -> None:
         with self._database.write() as connection:
+            # who was struck out while it lived can have added executions since: nobody has them
+            ownership.release(connection, [self._runner_id])
             ownership.register(
                 connection,
                 self._runner_id,
                 self._at_us,
                 host=socket.gethostname(),
                 process_id=os.getpid(),
+                slots=self._slots,
             )
+
+    def _begin_to_watch(self) -> Watch:
+        return Watch(self._presence, self._notice)
 
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
         assert self._watch is not None  # noqa: S101 - join comes first
         with self._database.read() as connection:
-            peers = [p for p in ownership.runner_ids(connection) if p != self._runner_id]
+            slots = ownership.slots(connection)
+            if self._runner_id not in slots:
+                raise EvictedError(self._runner_id)
+            peers = [peer for peer in slots if peer != self._runner_id]
             self._watch.follow(peers)
             found = [remains_of(self._database.sidecar, peer) for peer in peers]
             dead = [remains for remains in found if remains is not None]
+            gone = {self._runner_id, *(remains.runner_id for remains in dead)}
+            self._note_peers(slots[peer] for peer in slots.keys() - gone)
             is_needed = dead or any(map(self._accepts, ownership.unowned(connection)))
         if not is_needed:
             return ()
@@ -69,6 +94,8 @@ class FileNeighbours(Member):
                 loaded = self._load(connection, claimed)
             for remains in dead:
                 remains.bury()
+            if dead:
+                self._ring_all()  # who saw them die while we had their remains knows it now
         finally:
             for remains in dead:
                 remains.leave()
@@ -77,6 +104,7 @@ class FileNeighbours(Member):
     def ask_for_ends(self) -> None:
         """Have the others ring when executions of theirs end."""
         assert self._watch is not None  # noqa: S101 - join comes first
+        self._is_waiting = True
         self._watch.ask_for_ends()
 
     def tell_of_ends(self) -> None:

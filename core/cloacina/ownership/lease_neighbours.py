@@ -36,14 +36,14 @@ class LeaseNeighbours(Member):
         self._database = database
         self._accepts = accepts
         self._times = times
-        self._at_us = 0
+        self._at_us, self._slots = 0, 0
         self._pulse: Pulse | None = None
         self._in_doubt: list[str] = []
         """What a claim was about whose answer was lost."""
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """Register with the others; ``notice`` is called whenever it is time to look around."""
-        self._at_us = at_us
+        self._at_us, self._slots = at_us, slots
         self.join_again()
         self._pulse = Pulse(partial(self._database.open_line, self._runner_id), self._times, notice)
 
@@ -59,6 +59,7 @@ class LeaseNeighbours(Member):
                 self._at_us,
                 host=socket.gethostname(),
                 process_id=os.getpid(),
+                slots=self._slots,
                 lease=timedelta(seconds=self._times.lease_s),
             )
 
@@ -68,7 +69,9 @@ class LeaseNeighbours(Member):
             leases = ownership.leases(connection)
             if self._runner_id not in leases:
                 raise EvictedError(self._runner_id)
-            is_overdue = any(leases[peer] for peer in leases.keys() - {self._runner_id})
+            peers = [leases[peer] for peer in leases.keys() - {self._runner_id}]
+            self._note_peers(peer.slots for peer in peers if not peer.is_overdue)
+            is_overdue = any(peer.is_overdue for peer in peers)
             is_needed = (
                 is_overdue
                 or self._in_doubt

@@ -3,15 +3,19 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.model.states import ExecutionStatus, Wish
+from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
-from cloacina.store import commands, limits, ownership, reader
+from cloacina.planner.guests import ClaimedOffer, GuestReport
+from cloacina.store import commands, limits, offers, ownership, reader
 from cloacina.store.contract import Database
+from cloacina.store.offers import Accepts
 
 _LOG = logging.getLogger("cloacina")
 
@@ -27,8 +31,14 @@ class Member(ABC):
         self._store = database
         self._runner_id = runner_id
         self._clock_us = clock_us
+        self._offering = Offering(database, runner_id, clock_us)
+        self._peer_slots = 0
         self._leaving = threading.Lock()
         self._has_left = False
+
+    def _note_peers(self, slots: Iterable[int]) -> None:
+        """Remember how many attempts the others may run at once."""
+        self._peer_slots = sum(slots)
 
     @abstractmethod
     def _ring_all(self) -> None:
@@ -67,6 +77,28 @@ class Member(ABC):
             commands.close(connection, command_ids, self._clock_us())
         self._ring_all()
 
+    def see_offers(self, look: Look) -> Sight:
+        """Look at offers (see ``Neighbours``)."""
+        return self._offering.see(self._peer_slots, look)
+
+    def claim_offers(
+        self, accepts: Accepts, new_token: Callable[[], str], known: Collection[str]
+    ) -> Sequence[ClaimedOffer]:
+        """Claim what ``accepts`` says yes to, and wake the owners (see ``Neighbours``)."""
+        claimed = self._offering.claim(accepts, new_token, known)
+        if claimed:
+            self._ring_all()
+        return claimed
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        """Tell owners how claimed attempts ended, and wake them (see ``Neighbours``)."""
+        self._offering.report(reports)
+        self._ring_all()
+
+    def tell_of_offers(self) -> None:
+        """Wake the others to look at offers."""
+        self._ring_all()
+
     def leave(self) -> None:
         """Leave what is still owned for the others, and go (see ``Neighbours``)."""
         with self._leaving:
@@ -86,7 +118,9 @@ class Member(ABC):
         loaded = []
         for execution_id in claimed:
             try:
-                loaded.append(reader.load(connection, execution_id))
+                stored = reader.load(connection, execution_id)
+                found = offers.of_execution(connection, execution_id)
+                loaded.append(replace(stored, offers=found))
             except ValueError as error:
                 _LOG.error("execution %s cannot be read: %s", execution_id, error)
         return loaded

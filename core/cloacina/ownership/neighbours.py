@@ -1,12 +1,15 @@
 """What the kernel needs of the other runners on its database, whichever the database is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from cloacina.model.states import Wish
+from cloacina.ownership.offering import Look, Sight
 from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
+from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
+from cloacina.store.offers import Accepts as AcceptsOffer
 from cloacina.store.ownership import Unowned
 
 Accepts = Callable[[Unowned], bool]
@@ -15,8 +18,11 @@ Accepts = Callable[[Unowned], bool]
 class Neighbours(Protocol):
     """This runner among those that share its database, from ``join`` until ``leave``."""
 
-    def join(self, at_us: int, notice: Callable[[], None]) -> None:
-        """Register with the others; ``notice`` is called, from any thread, when to look around."""
+    def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
+        """Register with the others; ``notice`` is called, from any thread, when to look around.
+
+        The others offer this runner as many attempts as it has ``slots``.
+        """
 
     def join_again(self) -> None:
         """Register anew after the others held this runner for dead; nothing is owned then.
@@ -78,6 +84,41 @@ class Neighbours(Protocol):
 
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended, or slots of keys came free."""
+
+    def see_offers(self, look: Look) -> Sight:
+        """Look at offers: at those of which there may be any.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
+    def claim_offers(
+        self, accepts: AcceptsOffer, new_token: Callable[[], str], known: Collection[str]
+    ) -> Sequence[ClaimedOffer]:
+        """Claim what ``accepts`` says yes to, each under a new token, the most urgent first.
+
+        What an earlier call claimed whose answer was lost, and is not among the tokens ``known``,
+        is returned, too.
+
+        Raises:
+            EvictedError: the others hold this runner for dead; nothing was claimed.
+            StoreUnavailableError: nothing is known to be claimed.
+        """
+        ...
+
+    def report_guests(self, reports: Sequence[GuestReport]) -> None:
+        """Tell owners how claimed attempts ended, and wake them.
+
+        What is not expected any more changes nothing.
+
+        Raises:
+            StoreUnavailableError: nothing was written; the same may succeed later.
+            EngineError: the database refuses something of it, and nothing was written.
+        """
+
+    def tell_of_offers(self) -> None:
+        """Wake the others: there are offers, or some of theirs to give up."""
 
     def leave(self) -> None:
         """Leave what is still owned for the others, and go. Calling it again does nothing.

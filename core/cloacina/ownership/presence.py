@@ -19,6 +19,7 @@ from typing import Final
 
 from cloacina.store.sqlite import open_directory
 
+_RING: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_HERE: "weakref.WeakSet[Presence]" = weakref.WeakSet()
 
 
@@ -83,13 +84,37 @@ class Remains:
         self._descriptor = descriptor
 
     def bury(self) -> None:
-        """Remove the dead runner's files; call once its release is committed."""
-        for path in (
-            _bell(self._directory, self.runner_id),
-            _lock(self._directory, self.runner_id),
-        ):
-            path.unlink(missing_ok=True)
+        """Remove the dead runner's files; call once its release is committed.
+
+        One that lives all the same (somebody removed its lock) is rung, and joins again.
+        """
+        if not self._is_back():
+            self._ring()
+            for path in (
+                _bell(self._directory, self.runner_id),
+                _lock(self._directory, self.runner_id),
+            ):
+                path.unlink(missing_ok=True)
         self.leave()
+
+    def _is_back(self) -> bool:
+        try:
+            found = _lock(self._directory, self.runner_id).stat()
+        except FileNotFoundError:
+            return False
+        held = self._descriptor
+        return held is None or not os.path.samestat(found, os.fstat(held))
+
+    def _ring(self) -> None:
+        with suppress(FileNotFoundError):
+            try:
+                bell = os.open(_bell(self._directory, self.runner_id), _RING)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # nobody listens: it is dead indeed
+                    raise
+            else:
+                ring(bell)
+                os.close(bell)
 
     def leave(self) -> None:
         """Let go of the lock without removing anything."""
@@ -133,7 +158,7 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
     Where nobody listens any more, its lock is gone too when this returns.
     """
     try:
-        return os.open(_bell(directory, runner_id), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(_bell(directory, runner_id), _RING)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -141,6 +166,26 @@ def open_bell(directory: Path, runner_id: str) -> int | None:
             raise
     wait_for_end(directory, runner_id)
     return None
+
+
+def is_bell_of(directory: Path, runner_id: str, bell: int) -> bool:
+    """Whether an open ``bell`` is the one that hangs there under the runner's name."""
+    try:
+        return os.path.samestat(_bell(directory, runner_id).stat(), os.fstat(bell))
+    except FileNotFoundError:
+        return False
+
+
+def is_listening(directory: Path, runner_id: str) -> bool:
+    """Whether a runner's process holds its bell; its lock is left alone, for others may want it."""
+    try:
+        bell = os.open(_bell(directory, runner_id), _RING)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENXIO}:
+            raise
+        return False
+    os.close(bell)
+    return True
 
 
 LOOK: Final = b"l"

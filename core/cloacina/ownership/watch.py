@@ -9,6 +9,7 @@ from cloacina.ownership.presence import (
     LOOK,
     TELL_ME,
     Presence,
+    is_bell_of,
     open_bell,
     ring,
     wait_for_end,
@@ -99,7 +100,12 @@ class Watch:
         dead = set(descriptors)
         with self._lock:
             gone = [name for name, bell in self._peers.items() if bell in dead]
+            # one that joined again hung up another bell: it does not end
+            ending = [name for name in gone if self._hangs_there(name)]
             for runner_id in gone:
                 self._drop(runner_id)
-        for runner_id in gone:
+        for runner_id in ending:
             wait_for_end(self._presence.directory, runner_id)  # or it would still pass for alive
+
+    def _hangs_there(self, runner_id: str) -> bool:
+        return is_bell_of(self._presence.directory, runner_id, self._peers[runner_id])

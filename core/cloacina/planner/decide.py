@@ -5,7 +5,7 @@ have yet, so a graph that gains tasks while it runs takes the same path.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cloacina.model.context import texts_of
 from cloacina.model.rules import failures_named, holds
@@ -21,6 +21,7 @@ from cloacina.planner import mapped
 from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.offered import Offering, Settlement
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -47,13 +48,24 @@ def grow(execution: ExecutionState, topology: Topology, at_us: int) -> list[Task
 
 
 def start(
-    execution: ExecutionState, task: TaskState, token: str, at_us: int, claim: Claim = NOTHING
+    execution: ExecutionState,
+    task: TaskState,
+    token: str,
+    at_us: int,
+    runner: str | None = None,
+    claim: Claim = NOTHING,
 ) -> None:
-    """Record the next attempt of ``task`` as running under ``token``, which holds ``claim``."""
+    """Record the next attempt of ``task`` as running under ``token``, which holds ``claim``.
+
+    It runs on ``runner``, if not here.
+    """
+    if runner is None:
+        _take_back(execution, task)
     is_first_move = task.status is TaskStatus.NOT_STARTED
     task.move(TaskStatus.RUNNING)
     task.attempt += 1
     task.token = token
+    task.runner, task.is_reported = runner, False
     task.due_at_us = None
     task.attempt_started_at_us = at_us
     if task.started_at_us is None:
@@ -64,9 +76,32 @@ def start(
         expansion.attempts += 1
     execution.touch(task)
     execution.unsaved.starts.append(
-        AttemptStart(task.number, task.attempt, token, at_us, claim, is_first_move)
+        AttemptStart(
+            task.number,
+            task.attempt,
+            token,
+            at_us,
+            runner=runner,
+            claim=claim,
+            is_first_move=is_first_move,
+        )
     )
     execution.record("task_started", at_us, task.number)
+
+
+def offer(execution: ExecutionState, task: TaskState, texts: Mapping[str, str], at_us: int) -> None:
+    """Offer the next attempt of ``task``, which is ready, to any runner."""
+    task.sub_status = SubStatus.OFFERED
+    task.due_at_us = None
+    execution.touch(task)
+    execution.offers.make(Offering(task.number, task.attempt + 1, texts, at_us))
+
+
+def withdraw(execution: ExecutionState, task: TaskState) -> None:
+    """Take an offer back; ``task`` stays ready."""
+    _take_back(execution, task)
+    task.sub_status = None
+    execution.touch(task)
 
 
 def hold(execution: ExecutionState, task: TaskState, at_us: int) -> None:
@@ -102,7 +137,7 @@ def fail(
             delay_ms = retry.delay_ms(task.failures, jitter)
         delay_us = min(delay_ms, LONGEST_DELAY_MS) * 1000
         task.move(TaskStatus.READY, SubStatus.RETRYING)
-        task.due_at_us = at_us + delay_us
+        task.due_at_us, task.longest_wait_us = at_us + delay_us, delay_us
         execution.touch(task)
         execution.record("task_retrying", at_us, task.number, failure.message[:500])
         return [], delay_us
@@ -232,6 +267,16 @@ def waiting_elements(expansion: Expansion) -> list[TaskState]:
     return [*ready, expansion.parent] if expansion.has_more else ready
 
 
+def begin(execution: ExecutionState, at_us: int) -> list[TaskState]:
+    """Start an execution that is stored and was never planned; return the tasks that may start."""
+    execution.started_at_us = at_us
+    if execution.status is ExecutionStatus.PENDING:
+        execution.move(ExecutionStatus.RUNNING)
+        execution.record("execution_started", at_us)
+    fresh = [t for t in execution.tasks if t.status is TaskStatus.NOT_STARTED]
+    return _decide_all(execution, [task for task in fresh if not task.waiting_for], at_us)
+
+
 def _end_attempt(
     execution: ExecutionState,
     task: TaskState,
@@ -244,15 +289,24 @@ def _end_attempt(
     end = AttemptEnd(task.number, task.attempt, task.token, at_us, outcome, failure)
     execution.unsaved.ends.append(end)
     execution.touch(task)
-    task.token = None
+    if task.runner is not None:
+        settlement = Settlement(task.number, task.attempt, task.token, task.is_reported)
+        execution.offers.settled.append(settlement)
+    task.token = task.runner = None
     expansion = execution.expansion_of(task)
     if expansion is not None:
         expansion.running -= 1
 
 
+def _take_back(execution: ExecutionState, task: TaskState) -> None:
+    if task.sub_status is SubStatus.OFFERED:
+        execution.offers.withdraw(task.number, task.attempt + 1)
+
+
 def _cancel(
     execution: ExecutionState, task: TaskState, at_us: int, reason: str | None = None
 ) -> None:
+    _take_back(execution, task)
     task.move(TaskStatus.CANCELLED)
     task.due_at_us = None
     task.reason = reason or None

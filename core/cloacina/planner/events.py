@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.claims import Taken
+from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 
@@ -61,6 +62,8 @@ class StoredTask:
     error_message: str | None
     token: str | None
     """Of the attempt that is recorded as running, if there is one."""
+    retry_delay_us: int | None = None
+    """Between the failure of its latest attempt and ``due_at_us``, by the clock that set both."""
     parent: int | None = None
     """Of an element: the number of the mapped task that it belongs to."""
     item: int | None = None
@@ -87,6 +90,8 @@ class StoredExecution:
     error_type: str | None
     error_message: str | None
     tasks: tuple[StoredTask, ...]
+    offers: tuple[SeenOffer, ...] = ()
+    """What the last owner offered and nobody settled; read by a claim only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,4 +131,4 @@ class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | Requested | LimitsRead | TimePassed
+Event = Submitted | Claimed | AttemptEnded | Requested | LimitsRead | TimePassed | OffersSeen

@@ -17,6 +17,7 @@ from cloacina.model.topology import Topology
 from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.offered import OfferChanges
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.outcome import TaskFailure
@@ -41,11 +42,17 @@ class TaskState:
     needed_by: int = 0
     """How many dependents are not final yet."""
     due_at_us: int | None = None
+    longest_wait_us: int | None = None
+    """How long to wait until then at most, whatever the wall clock was set to meanwhile."""
     started_at_us: int | None = None
     """When its first attempt started."""
     attempt_started_at_us: int = 0
     finished_at_us: int | None = None
     token: str | None = None
+    runner: str | None = None
+    """Which other runner its attempt runs on, if one does."""
+    is_reported: bool = False
+    """Whether that runner has told how the attempt ended."""
     changes: Changes | None = None
     reason: str | None = None
     error_type: str | None = None
@@ -83,6 +90,8 @@ class AttemptStart:
     attempt: int
     token: str
     started_at_us: int
+    runner: str | None = None
+    """Which other runner has it; ``None`` for this one."""
     claim: Claim = NOTHING
     is_first_move: bool = False
     """Whether the task was neither held nor attempted before."""
@@ -119,6 +128,8 @@ class Unsaved:
     starts: list[AttemptStart] = field(default_factory=list)
     ends: list[AttemptEnd] = field(default_factory=list)
     history: list[HistoryEvent] = field(default_factory=list)
+    offers: OfferChanges | None = None
+    """Made when an offer changes; most runners are alone."""
 
 
 @dataclass(slots=True)
@@ -247,6 +258,13 @@ class ExecutionState:
         self.stored_status, self.stored_stopping = self.status, self.stopping
         self.unsaved = Unsaved()
 
+    @property
+    def offers(self) -> OfferChanges:
+        """What happened to its offers since its last commit."""
+        if self.unsaved.offers is None:
+            self.unsaved.offers = OfferChanges()
+        return self.unsaved.offers
+
     def touch(self, task: TaskState) -> None:
         """Note that ``task`` differs from what is stored."""
         self.unsaved.tasks[task.number] = task
@@ -371,6 +389,7 @@ def _restored_task(stored: StoredTask) -> TaskState:
         failures=stored.failures,
         losses=stored.losses,
         due_at_us=stored.due_at_us,
+        longest_wait_us=stored.retry_delay_us,
         started_at_us=stored.started_at_us,
         finished_at_us=stored.finished_at_us,
         token=stored.token,

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
-from cloacina.planner import decide, mapped
+from cloacina.planner import decide, mapped, offers
 from cloacina.planner.claims import Taken, Waiting
 from cloacina.planner.effects import (
     AttemptSettled,
@@ -34,6 +34,7 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.expansion import NoListError
+from cloacina.planner.offered import OffersSeen, SeenOffer, StopWish
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
 from cloacina.planner.withdrawal import take_back
@@ -52,6 +53,11 @@ class Planner:
 
     def step(self, event: Event, now: Now) -> list[Effect]:
         """Take one event; return the effects to carry out once ``take_unsaved`` is committed."""
+        effects = self._take(event, now)
+        self._offer(now)
+        return effects
+
+    def _take(self, event: Event, now: Now) -> list[Effect]:
         match event:
             case Submitted():
                 return self._submit(event, now)
@@ -61,11 +67,13 @@ class Planner:
                 return self._end_attempt(event, now)
             case Requested():
                 return self._grant(event, now)
-            case LimitsRead():
-                self._schedule.lanes.learn(event.taken)
-                return self._fill_slots(now)
-            case TimePassed():
+            case LimitsRead() | TimePassed():
+                if isinstance(event, LimitsRead):
+                    self._schedule.lanes.learn(event.taken)
                 return self._wake(now)
+            case OffersSeen():
+                self._schedule.offers.set_window(event.peer_slots)
+                return [effect for seen in event.offers for effect in self._see(seen, now)]
             case _:
                 assert_never(event)
 
@@ -104,7 +112,40 @@ class Planner:
         """Take back the slots of attempts that never began; return what follows, as ``step`` does."""
         for token in tokens:
             self._schedule.withdraw(token)
-        return self._fill_slots(now)
+        effects = self._fill_slots(now)
+        self._offer(now)
+        return effects
+
+    def concede(
+        self, contested: Iterable[ExecutionState], claimed: Iterable[SeenOffer], now: Now
+    ) -> None:
+        """Give up offers that were claimed before their withdrawal could be written.
+
+        What else is unsaved of the executions ``contested`` stays to be written.
+        """
+        known = {execution.id: execution for execution in contested}
+        self._unsaved |= known
+        for seen in claimed:
+            execution = known[seen.execution_id]
+            task = offers.concede(execution, seen, now.utc_us)
+            if task.token is not None:
+                self._watch_away(execution, task, now)
+
+    @property
+    def slots(self) -> Schedule:
+        """The slots, for attempts of others: the end of such an attempt brings its slot back."""
+        return self._schedule
+
+    @property
+    def has_offers(self) -> bool:
+        """Whether there may be news of attempts that were offered to others."""
+        return self._schedule.offers.is_any(self._executions)
+
+    def is_running(self, execution_id: str, task_number: int, token: str) -> bool:
+        """Whether an attempt is recorded as running in an execution of this runner."""
+        execution = self._executions.get(execution_id)
+        task = None if execution is None else execution.task(task_number)
+        return task is not None and task.token == token
 
     def give_way(self, executions: Iterable[ExecutionState], taken: Taken, now: Now) -> None:
         """Take back those starts for which somebody else has the slot of a key or rate.
@@ -151,11 +192,12 @@ class Planner:
 
     @property
     def running(self) -> Iterable[tuple[ExecutionState, TaskState]]:
-        """Every attempt that is recorded as running."""
+        """Every attempt that is recorded as running here."""
         return (
             (execution, task)
             for execution in self._executions.values()
             for task in execution.running
+            if task.runner is None
         )
 
     def _submit(self, event: Submitted, now: Now) -> list[Effect]:
@@ -178,14 +220,62 @@ class Planner:
         execution = restored(event.stored)
         self._adopt(execution)
         execution.record("execution_claimed", now.utc_us)
-        self._schedule.limit(execution, now)
+        offers.adopt(execution, event.stored.offers, now.utc_us)
         ready = decide.restore(execution)
+        if execution.started_at_us is None:
+            ready += decide.begin(execution, now.utc_us)
+        self._schedule.limit(execution, now)
         for task in list(execution.running):
-            ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
+            if task.runner is None or execution.stopping is not None:
+                ready += decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
         effects: list[Effect] = []
         if any(decide.calls_for_stop(execution, task) for task in execution.tasks):
             effects, ready = self._stop(execution, StopReason.FAIL_FAST, now), []
-        return effects + self._advance(execution, ready, now)
+        effects += self._advance(execution, ready, now)
+        for seen in event.stored.offers:
+            task = execution.tasks[seen.task_number]
+            if task.token is not None and task.token == seen.token:
+                spent_us = max(0, now.utc_us - (seen.claimed_at_us or now.utc_us))
+                self._watch_away(execution, task, now, spent_us)
+                effects += self._see(seen, now)
+        return effects
+
+    def _see(self, seen: SeenOffer, now: Now) -> list[Effect]:
+        """Take note of what somebody who claimed an offer has done with it."""
+        execution = self._executions.get(seen.execution_id)
+        if execution is None or seen.token is None or seen.runner is None:
+            return []
+        task = execution.tasks[seen.task_number]
+        if task.sub_status is SubStatus.OFFERED and task.attempt + 1 == seen.attempt:
+            self._unsaved[execution.id] = execution
+            decide.start(execution, task, seen.token, now.utc_us, seen.runner)
+            self._watch_away(execution, task, now)
+        if task.token != seen.token:
+            return []  # it was settled, or this turn took it back in vain
+        if seen.result is not None:
+            task.is_reported = True
+            ended = AttemptEnded(
+                execution_id=execution.id,
+                task_number=task.number,
+                token=seen.token,
+                result=seen.result,
+            )
+            return self._end_attempt(ended, now)
+        return [] if seen.is_runner_alive else self._lose(execution, task, now)
+
+    def _lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
+        ready = decide.lose(execution, task, now.utc_us, self._schedule.max_losses)
+        if decide.calls_for_stop(execution, task):
+            effects = self._stop(execution, StopReason.FAIL_FAST, now)
+            return effects + self._advance(execution, [], now)
+        return self._advance(execution, ready, now)
+
+    def _watch_away(
+        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
+    ) -> None:
+        """Limit the time of an attempt that another runner has."""
+        self._schedule.offers.note_away(execution, task)
+        self._schedule.limit_attempt(execution, task, now, spent_us)
 
     def _adopt(self, execution: ExecutionState) -> None:
         self.forget(execution.id)  # it was lost without our noticing, and is claimed again
@@ -258,9 +348,11 @@ class Planner:
                 self._unsaved[execution.id] = execution
                 execution.move(ExecutionStatus.RUNNING)
                 execution.record("execution_resumed", now.utc_us)
+                # a delay that is not over has its timer, which a wall clock does not move
                 ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
                 for expansion in execution.expansions.values():
                     ready += decide.waiting_elements(expansion)
+                ready = [task for task in ready if task.due_at_us is None]
                 return self._advance(execution, ready, now)
             case _:
                 pass  # it stands so already
@@ -271,13 +363,20 @@ class Planner:
         self._unsaved[execution.id] = execution
         effects: list[Effect] = []
         for task in decide.stop(execution, reason, now.utc_us):
-            effects += self._ask_to_end(execution, task, is_kill=False)
+            effects += self._ask_to_end(execution, task, now, is_kill=False)
             self._schedule.give_grace(execution, task, now)
         return effects
 
     @staticmethod
-    def _ask_to_end(execution: ExecutionState, task: TaskState, *, is_kill: bool) -> list[Effect]:
+    def _ask_to_end(
+        execution: ExecutionState, task: TaskState, now: Now, *, is_kill: bool
+    ) -> list[Effect]:
         if task.token is None:
+            return []
+        if task.runner is not None:  # it is killed when it finds its offer gone
+            if not is_kill:
+                wish = StopWish(task.number, task.attempt, task.token, now.utc_us)
+                execution.offers.stops.append(wish)
             return []
         asked = StopAttempt(
             execution=execution, task_number=task.number, token=task.token, is_kill=is_kill
@@ -311,7 +410,7 @@ class Planner:
             return []
         if task.token != timer.token:
             return []
-        killed = self._ask_to_end(execution, task, is_kill=True)
+        killed = self._ask_to_end(execution, task, now, is_kill=True)
         self._unsaved[execution.id] = execution
         if timer.alarm is Alarm.GRACE:
             decide.end_early(execution, task, self._schedule.given_up(execution, task), now.utc_us)
@@ -361,6 +460,10 @@ class Planner:
             else:
                 settled.append(task)
         return effects, settled
+
+    def _offer(self, now: Now) -> None:
+        for execution in self._schedule.offer_more(self._executions, now):
+            self._unsaved[execution.id] = execution
 
     def _fill_slots(self, now: Now) -> list[Effect]:
         started = list(self._schedule.start_next(self._executions, now))

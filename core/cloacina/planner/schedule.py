@@ -8,15 +8,17 @@ from cloacina.model.states import ExecutionStatus, SubStatus, TaskStatus
 from cloacina.planner import decide, mapped, overdue
 from cloacina.planner.claims import NOTHING, Claim, Waiting
 from cloacina.planner.effects import StartAttempt
-from cloacina.planner.events import Now
+from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState, TaskState
 from cloacina.planner.lanes import Lanes
+from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Place, Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Schedule:
         self._limits = limits
         self._sources = sources
         self._slots = Slots(limits.slots)
+        self.offers = Offers(self._slots)
         self._timers = Timers()
         self.lanes = Lanes()
         self.is_closing = False
@@ -85,6 +88,10 @@ class Schedule:
         """Return where a task's attempts run."""
         return self._limits.pools.pool_of(execution.identity, execution.spec(task.number))
 
+    def new_token(self) -> str:
+        """Return a token that no attempt had before."""
+        return self._sources.new_token()
+
     def jitter(self) -> float:
         """Draw from [0, 1)."""
         return self._sources.jitter()
@@ -102,6 +109,18 @@ class Schedule:
         self._slots.give_back(token)
         self.lanes.release(token)
 
+    def pool_for(self, identity: Identity, task: TaskSpec) -> Pool:
+        """Return the pool of a task's attempts, whoever plans its execution."""
+        return self._limits.pools.pool_of(identity, task)
+
+    def room_in(self, pool: Pool) -> int:
+        """Return how many attempts of a pool could start now."""
+        return 0 if self.is_closing else self._slots.room_in(pool)
+
+    def lend(self, token: str, pool: Pool) -> None:
+        """Give a slot to an attempt of another runner's execution; its end brings it back."""
+        self._slots.take(token, pool)
+
     def enqueue(self, execution: ExecutionState, task: TaskState) -> None:
         """Queue a task for a slot; a mapped task stands for its next element."""
         expansion = execution.expansion_of(task)
@@ -109,20 +128,25 @@ class Schedule:
             if expansion.is_queued:
                 return
             expansion.is_queued = True
+        spec = execution.spec(task.number)
         self._slots.wait(
             execution.id,
             task.number,
             pool=self.pool_of(execution, task),
             priority=execution.identity.priority,
             age_us=execution.created_at_us,
+            stays=spec.mapped is not None or spec.throttle is not None,
         )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
         """Queue a task for a slot, once the delay of its retry is over if it has one."""
         wait_us = 0 if task.due_at_us is None else task.due_at_us - now.utc_us
+        if task.longest_wait_us is not None:
+            wait_us = min(wait_us, task.longest_wait_us)
         if wait_us > 0:
             self.retry_after(execution, task, wait_us, now)
         else:
+            task.due_at_us = None  # over, whatever the wall clock says from now on
             self.enqueue(execution, task)
 
     def retry_after(
@@ -144,6 +168,15 @@ class Schedule:
             due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
             self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id)
 
+    def limit_attempt(
+        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
+    ) -> None:
+        """Ring when an attempt has taken as long as it may, ``spent_us`` of which are over."""
+        limit_us = self.attempt_limit_us(execution, task)
+        if limit_us is not None:
+            due_us = now.monotonic_us + max(0, limit_us - spent_us)
+            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+
     def take_due(self, now: Now) -> Iterator[Timer]:
         """Remove and yield the timers that ring."""
         return self._timers.take_due(now.monotonic_us)
@@ -152,6 +185,12 @@ class Schedule:
         """Return how long an attempt of a task may take."""
         own_ms = execution.spec(task.number).timeout_ms
         return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
+
+    def offer_more(
+        self, executions: Mapping[str, ExecutionState], now: Now
+    ) -> list[ExecutionState]:
+        """Offer to others what has no slot here; return the executions that this changes."""
+        return [] if self.is_closing else self.offers.fill(executions, now)
 
     def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
@@ -169,7 +208,7 @@ class Schedule:
         while not self.is_closing:
             for waiting in self.lanes.let_go(now):
                 self._slots.put_back(waiting)
-            place = self._slots.next_in_turn()
+            place = self.offers.next_in_turn(now)
             if place is None:
                 break
             self.lanes.came(place)
@@ -246,13 +285,10 @@ class Schedule:
         now: Now,
     ) -> StartAttempt:
         token = self._sources.new_token()
-        decide.start(execution, task, token, now.utc_us, claim)
+        decide.start(execution, task, token, now.utc_us, claim=claim)
         self._slots.take(token, pool)
         self.lanes.take(token, claim, execution.spec(task.number).throttle)
-        limit_us = self.attempt_limit_us(execution, task)
-        if limit_us is not None:
-            due_us = now.monotonic_us + limit_us
-            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+        self.limit_attempt(execution, task, now)
         element: Element | None = None
         texts: Mapping[str, str]
         expansion = execution.expansion_of(task)

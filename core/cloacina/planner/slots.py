@@ -21,6 +21,13 @@ class Place:
     execution_id: str = field(compare=False)
     task_number: int = field(compare=False)
     pool: Pool = field(compare=False)
+    stays: bool = field(default=False, compare=False)
+    """Whether only this runner may have the attempt."""
+
+    @property
+    def queue(self) -> tuple[str, bool]:
+        """Names the queue that it belongs to."""
+        return self.pool.name, self.stays
 
 
 class Slots:
@@ -32,7 +39,7 @@ class Slots:
         self._held: dict[str, str] = {}
         """Token -> the name of the pool in which it has a place."""
         self._taken: dict[str, int] = {}
-        self._queues: dict[str, list[Place]] = {}
+        self._queues: dict[tuple[str, bool], list[Place]] = {}
         self._arrivals = 0
 
     @property
@@ -51,29 +58,50 @@ class Slots:
         return sum(map(len, self._queues.values()))
 
     def wait(
-        self, execution_id: str, task_number: int, *, pool: Pool, priority: int, age_us: int
+        self,
+        execution_id: str,
+        task_number: int,
+        *,
+        pool: Pool,
+        priority: int,
+        age_us: int,
+        stays: bool = False,
     ) -> None:
-        """Queue a task for a slot."""
+        """Queue a task for a slot; one that ``stays`` is for a slot of this runner only."""
         self._arrivals += 1
-        place = Place(-priority, age_us, self._arrivals, execution_id, task_number, pool)
-        heappush(self._queues.setdefault(pool.name, []), place)
-
-    def put_back(self, place: Place) -> None:
-        """Let a place wait again where it was."""
-        heappush(self._queues.setdefault(place.pool.name, []), place)
+        self.put_back(
+            Place(-priority, age_us, self._arrivals, execution_id, task_number, pool, stays)
+        )
 
     def next_in_turn(self) -> Place | None:
         """Remove and return the first of those for whom there is a slot and a place."""
+        first = self.first_with_room
+        return None if first is None else self.remove_first(first)
+
+    @property
+    def first_with_room(self) -> Place | None:
+        """The first of those for whom there is a slot and a place; it stays in the queue."""
         if not self._free:
             return None
-        firsts = (queue[0] for queue in self._queues.values() if self._has_room(queue[0].pool))
-        first = min(firsts, default=None)
-        if first is not None:
-            queue = self._queues[first.pool.name]
-            heappop(queue)
-            if not queue:
-                del self._queues[first.pool.name]
-        return first
+        return min((q[0] for q in self._queues.values() if self.room_in(q[0].pool)), default=None)
+
+    @property
+    def head(self) -> Place | None:
+        """The first of those that others may have, whether there is room for it here or not."""
+        firsts = (queue[0] for (_, stays), queue in self._queues.items() if not stays)
+        return min(firsts, default=None)
+
+    def remove_first(self, place: Place) -> Place:
+        """Take the first of a queue out of it."""
+        queue = self._queues[place.queue]
+        heappop(queue)
+        if not queue:
+            del self._queues[place.queue]
+        return place
+
+    def put_back(self, place: Place) -> None:
+        """Queue what was taken out of its queue again, where it was."""
+        heappush(self._queues.setdefault(place.queue, []), place)
 
     def take(self, token: str, pool: Pool) -> None:
         """Give a slot, and a place in its pool, to an attempt."""
@@ -90,5 +118,8 @@ class Slots:
             if not self._taken[pool]:
                 del self._taken[pool]
 
-    def _has_room(self, pool: Pool) -> bool:
-        return pool.capacity is None or self._taken.get(pool.name, 0) < pool.capacity
+    def room_in(self, pool: Pool) -> int:
+        """Return how many attempts of a pool may start now."""
+        if pool.capacity is None:
+            return self._free
+        return max(0, min(self._free, pool.capacity - self._taken.get(pool.name, 0)))

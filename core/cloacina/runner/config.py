@@ -58,6 +58,9 @@ class DefaultRunnerConfig:
         backstop_seconds: on PostgreSQL, in place of ``scheduler_poll_interval_ms``, 1 to 3,600.
         max_losses: in how many attempts of a task its runner may be lost before the task fails as
             ``Abandoned``, 1 to 1,000.
+        max_context_bytes: how large a context may be as JSON text in UTF-8, 0 to 1,099,511,627,776;
+            0 for no limit. A larger input is refused, and a task that sees or leaves a larger
+            context fails.
         retention_seconds: how long executions are kept after their end, 1 to 3,162,240,000; what is
             older is removed bit by bit with everything that belongs to it. ``None`` keeps all.
 
@@ -92,6 +95,7 @@ class DefaultRunnerConfig:
         None, 1, 3_600, none="as scheduler_poll_interval_ms says", note=_ON_POSTGRES
     )
     max_losses: int = whole(5, 1, 1_000)
+    max_context_bytes: int = whole(16 * 1024 * 1024, 0, 2**40, note="0 for no limit")
     retention_seconds: float | None = number_or_none(None, 1, 100 * _YEAR_S, none="all is kept")
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import pluggy
@@ -20,9 +20,10 @@ from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.fleet import Fleet
+from cloacina.runner.outbox import Outbox
 from cloacina.runner.pruner import Pruner
 from cloacina.runtime import Runtime
-from cloacina.store import ownership
+from cloacina.store import ownership, reader
 from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
 
@@ -68,10 +69,12 @@ class Engine:
             fleet.routes,
             self._kernel.send,
             timeout_ms=_milliseconds(config.task_timeout_seconds),
+            max_context_bytes=config.max_context_bytes,
         )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
-        self._neighbours.join(now_us, self._look_around)
+        self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
+        self.outbox = Outbox(self._find, self._look_around, self.await_end)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
 
@@ -107,6 +110,7 @@ class Engine:
     def close(self, timeout_s: float) -> None:
         """Let running attempts end within ``timeout_s``, leave the rest for others, and go."""
         self._unsubscribe()
+        self.outbox.close()
         if self._pruner is not None:
             self._pruner.close()
         deadline = time.monotonic() + timeout_s
@@ -114,6 +118,10 @@ class Engine:
         self._kernel.dispatcher.close(max(0.0, deadline - time.monotonic()))
         self._neighbours.leave()
         self.database.close()
+
+    def _find(self, execution_ids: Sequence[str]) -> set[str]:
+        with self.database.read() as connection:
+            return reader.existing(connection, execution_ids)
 
     def _look_around(self) -> None:
         self._kernel.send(LookAround())

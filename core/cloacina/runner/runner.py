@@ -2,7 +2,6 @@
 
 import asyncio
 import atexit
-import contextvars
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from cloacina.errors import (
-    DuplicateExecutionError,
     ForkedRunnerError,
     InvalidConfigError,
     PackageInUseError,
@@ -20,12 +18,9 @@ from cloacina.errors import (
     RunningLoopError,
 )
 from cloacina.executors.routing import RoutingConfig
-from cloacina.kernel.clock import new_execution_id
-from cloacina.kernel.requests import Submission
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
-from cloacina.planner.events import Submitted
 from cloacina.planner.execution import restored
 from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
 from cloacina.runner.config import DefaultRunnerConfig
@@ -33,14 +28,11 @@ from cloacina.runner.engine import Engine
 from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
-from cloacina.runner.submission import (
-    ContextLike,
-    SubmitOptions,
-    check_same_input,
-    new_submission,
-)
+from cloacina.runner.submission import ContextLike, SubmitOptions
+from cloacina.runner.submitter import Submitter
 from cloacina.runtime import Runtime, default_runtime
-from cloacina.store import idempotency, reader
+from cloacina.store import reader
+from cloacina.store.outbox import CallersConnection
 from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
 from cloacina_sdk.duration import to_milliseconds
@@ -121,6 +113,9 @@ class DefaultRunner:
         self._engine: Engine | None = Engine(
             self._location, self._config, self.runtime, self.plugins, fleet
         )
+        self._submitter = Submitter(
+            self.runtime, self._require_engine, self, max_bytes=self._config.max_context_bytes
+        )
         _OPEN.add(self)
 
     @property
@@ -197,6 +192,7 @@ class DefaultRunner:
         *,
         priority: int = 0,
         idempotency_key: str | None = None,
+        connection: "CallersConnection | None" = None,
     ) -> ExecutionHandle:
         """Start an execution and return as soon as it is durable.
 
@@ -207,6 +203,10 @@ class DefaultRunner:
             idempotency_key: 1 to 255 printable characters. Where an execution of the same workflow
                 of the same package and tenant has the key already, whatever its state, nothing is
                 started, and its handle is returned; its priority stays.
+            connection: a SQLAlchemy ``Connection`` or ORM ``Session`` on this very database. The
+                execution is written in its transaction: it begins soon after the commit, and never
+                existed after a rollback. Until then it cannot be found; ``wait`` of the handle
+                ends with ``SubmissionRolledBackError`` if it never can.
 
         Raises:
             UnknownWorkflowError: naming the nearest names.
@@ -215,22 +215,14 @@ class DefaultRunner:
             InvalidConfigError: if the priority is out of range.
             InvalidIdempotencyKeyError: if the key cannot be kept.
             IdempotencyConflictError: if the key was used with another input.
+            ContextTooLargeError: if the input is larger than ``config.max_context_bytes``.
+            WrongConnectionError: if the connection is to another database, or in no transaction.
             RunnerClosedError: after ``shutdown``.
         """
         options = SubmitOptions(priority=priority, idempotency_key=idempotency_key)
-        event = self._event(workflow, context, options)
-        earlier = self._earlier(event)
-        if earlier is not None:
-            return earlier
-        submission, handle = self._send(event)
-        try:
-            submission.accepted.result()
-        except DuplicateExecutionError:  # somebody else was quicker
-            earlier = self._earlier(event)
-            if earlier is None:
-                raise  # and is gone already
-            return earlier
-        return handle
+        if connection is not None:
+            return self._submitter.place(workflow, context, options, connection)
+        return self._submitter.submit(workflow, context, options)
 
     def execute(
         self,
@@ -254,10 +246,8 @@ class DefaultRunner:
             WaitTimeoutError: if it takes longer; it goes on.
         """
         _refuse_on_loop("execute()", "runner.execute_async(...)")
-        if idempotency_key is not None:
-            handle = self.submit(workflow, context, idempotency_key=idempotency_key)
-        else:  # whether it is durable need not be known before its end is
-            _, handle = self._send(self._event(workflow, context, SubmitOptions()))
+        options = SubmitOptions(idempotency_key=idempotency_key)
+        handle = self._submitter.begin(workflow, context, options)
         return handle.wait(self._config.workflow_timeout_seconds if timeout is None else timeout)
 
     async def execute_async(
@@ -269,12 +259,8 @@ class DefaultRunner:
             WaitTimeoutError: if it takes longer than ``config.workflow_timeout_seconds``; it goes
                 on.
         """
-        if idempotency_key is not None:
-            handle = await asyncio.to_thread(
-                self.submit, workflow, context, idempotency_key=idempotency_key
-            )
-        else:
-            _, handle = self._send(self._event(workflow, context, SubmitOptions()))
+        options = SubmitOptions(idempotency_key=idempotency_key)
+        handle = await self._submitter.begin_async(workflow, context, options)
         return await handle.wait_async(self._config.workflow_timeout_seconds)
 
     def handle(self, execution_id: str) -> ExecutionHandle:
@@ -396,27 +382,6 @@ class DefaultRunner:
     def __repr__(self) -> str:
         state = "open" if self._engine is not None else "shut down"
         return f"DefaultRunner({self._location.shown!r}, {state})"
-
-    def _event(self, workflow: str, context: ContextLike, options: SubmitOptions) -> Submitted:
-        found = self.runtime.resolve(workflow)
-        execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
-        return new_submission(execution_id, found, context, options)
-
-    def _send(self, event: Submitted) -> tuple[Submission, ExecutionHandle]:
-        submission = Submission(event=event, variables=contextvars.copy_context())
-        self._require_engine().submit(submission)
-        return submission, ExecutionHandle(event.identity.execution_id, submission.ended, self)
-
-    def _earlier(self, event: Submitted) -> ExecutionHandle | None:
-        """Return the execution that has the key of a submission already, if there is one."""
-        if event.identity.idempotency_key is None:
-            return None
-        with self._require_engine().database.read() as connection:
-            earlier = idempotency.find_earlier(connection, event.identity)
-        if earlier is None:
-            return None
-        check_same_input(event, earlier)
-        return self.handle(earlier.execution_id)
 
     def _require_engine(self) -> Engine:
         if os.getpid() != self._process_id:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloacina.errors import (
+    ContextTooLargeError,
     IdempotencyConflictError,
     InvalidConfigError,
     InvalidIdempotencyKeyError,
 )
+from cloacina.model.context_size import excess_of
 from cloacina.planner.events import Identity, Submitted
 from cloacina.runtime import Registered
 from cloacina.store.idempotency import Earlier
@@ -47,14 +49,24 @@ class SubmitOptions:
 
 
 def new_submission(
-    execution_id: str, found: Registered, context: ContextLike, options: SubmitOptions
+    execution_id: str,
+    found: Registered,
+    context: ContextLike,
+    options: SubmitOptions,
+    *,
+    max_bytes: int,
 ) -> Submitted:
     """Return what asks for an execution of a workflow.
 
     Raises:
         InvalidContextValueError: if the context holds what JSON cannot.
+        ContextTooLargeError: if it has more than ``max_bytes``; 0 is no limit.
     """
     given = context if isinstance(context, Context) else Context(dict(context or {}))
+    texts = given.texts()
+    excess = excess_of(texts, max_bytes)
+    if excess is not None:
+        raise ContextTooLargeError(str(excess), excess.key)
     return Submitted(
         identity=Identity(
             execution_id=execution_id,
@@ -67,7 +79,7 @@ def new_submission(
             idempotency_key=options.idempotency_key,
         ),
         topology=found.topology,
-        input_texts=given.texts(),
+        input_texts=texts,
     )
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cloacina.errors import RejectedWriteError
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.offered import SeenOffer
 
 POOL_SIZE: Final = 4
 """How many connections for reading are kept open unless somebody says otherwise."""
@@ -24,6 +25,10 @@ class Written:
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
     contended: list[ExecutionState] = field(default_factory=list)
     """Not written, because others have slots of keys or rates that their attempts should have."""
+    contested: list[ExecutionState] = field(default_factory=list)
+    """Not written: they were to withdraw offers that somebody had claimed."""
+    claimed: list[SeenOffer] = field(default_factory=list)
+    """Those offers."""
     postponed: list[ExecutionState] = field(default_factory=list)
     """Not known to be written; the same write may succeed later."""
     obstacle: str = ""
@@ -40,6 +45,8 @@ class Written:
         self.lost += part.lost
         self.rejected += part.rejected
         self.contended += part.contended
+        self.contested += part.contested
+        self.claimed += part.claimed
         self.postponed += part.postponed
         self.obstacle = part.obstacle or self.obstacle
 
@@ -56,6 +63,9 @@ class Writer(Protocol):
             EvictedError: the other runners hold this one for dead; what it owned is theirs.
         """
         ...
+
+    def abandon(self) -> None:
+        """Forget what was postponed: nobody offers it again, though it may have been written."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -61,11 +61,12 @@ def register(
     *,
     host: str,
     process_id: int,
+    slots: int,
     lease: timedelta | None = None,
 ) -> None:
     """Make a runner known to the others, with a lease where leases say who lives."""
     row = sa.insert(RUNNERS).values(
-        id=runner_id, host=host, process_id=process_id, started_at=to_text(at_us)
+        id=runner_id, host=host, process_id=process_id, started_at=to_text(at_us), slots=slots
     )
     if lease is not None:
         row = row.values(lease_until=sa.func.now() + lease)
@@ -77,10 +78,25 @@ def runner_ids(connection: sa.Connection) -> list[str]:
     return list(connection.execute(sa.select(RUNNERS.c.id)).scalars().all())
 
 
-def leases(connection: sa.Connection) -> dict[str, bool]:
-    """Return whether the lease of each runner ran out."""
-    query = sa.select(RUNNERS.c.id, _IS_OVERDUE)
-    return {runner_id: bool(is_overdue) for runner_id, is_overdue in connection.execute(query)}
+def slots(connection: sa.Connection) -> dict[str, int]:
+    """Return how many attempts each registered runner may run at once."""
+    query = sa.select(RUNNERS.c.id, RUNNERS.c.slots)
+    return {runner_id: count or 0 for runner_id, count in connection.execute(query).all()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one runner's row says."""
+
+    is_overdue: bool
+    slots: int
+
+
+def leases(connection: sa.Connection) -> dict[str, Lease]:
+    """Return the lease of each runner."""
+    query = sa.select(RUNNERS.c.id, _IS_OVERDUE, RUNNERS.c.slots)
+    rows = connection.execute(query).all()
+    return {runner_id: Lease(bool(overdue), count or 0) for runner_id, overdue, count in rows}
 
 
 def hold(connection: sa.Connection, runner_id: str) -> bool:
@@ -178,7 +194,11 @@ def claim(
 
 
 def owned(connection: sa.Connection, runner_id: str, among: Iterable[str]) -> list[str]:
-    """Return those of ``among`` that the runner owns and that have not ended."""
-    query = sa.select(EXECUTIONS.c.id).where(EXECUTIONS.c.owner == runner_id, _UNFINISHED)
+    """Return those of ``among`` that the runner owns and that have not ended, oldest first."""
+    query = (
+        sa.select(EXECUTIONS.c.id)
+        .where(EXECUTIONS.c.owner == runner_id, _UNFINISHED)
+        .order_by(EXECUTIONS.c.id)
+    )
     wanted = set(among)
     return [found for found in connection.execute(query).scalars() if found in wanted]

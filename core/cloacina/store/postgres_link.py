@@ -24,9 +24,16 @@ from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.limits import KEY_SLOTS, RATE_SLOTS
 from cloacina.store.postgres_faults import is_passing
-from cloacina.store.statements import Compiled, Schemas, steps
+from cloacina.store.rows import OfferWithdrawal
+from cloacina.store.statements import CLAIM_OF_OFFER, Compiled, Schemas, seen_claim, steps
 from cloacina.store.tables import EXECUTIONS, RUNNERS, UNIQUE_KEY
-from cloacina.store.writer import DuplicateError, MissedError, RefusedError, SlotTakenError
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 
 DIALECT: Final = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # as SQLAlchemy has it
 _SIGN: Final = (
@@ -67,6 +74,7 @@ class PostgresLink:
         self._last = Compiled.of(_LAST, DIALECT, ("owner",), schemas).query
         self._fences = Compiled.of(_FENCES, DIALECT, ("ids", "owner"), schemas).query
         self._steps = steps(DIALECT, schemas)
+        self._claim = Compiled.of(CLAIM_OF_OFFER, DIALECT, OfferWithdrawal._fields, schemas)
         self._limit = (
             f"SET LOCAL idle_in_transaction_session_timeout = {int(patience_s * 1000)}".encode()
         )
@@ -121,19 +129,24 @@ class PostgresLink:
             signed = connection.execute(self._sign, (batch.token, batch.owner))
             fenced = connection.execute(self._fences, (list(batch.fences), batch.owner))
             counted = []
-            for step in self._steps:
-                given = batch.rows[step.kind]
-                if given:
-                    cursor = connection.cursor()
-                    cursor.executemany(step.compiled.query, step.compiled.arranged(given))
-                    if step.must_hit:
-                        counted.append((cursor, len(given)))
-            try:
+            try:  # answers come at any of these calls
+                for step in self._steps:
+                    given = batch.rows[step.kind]
+                    if given:
+                        cursor = connection.cursor()
+                        cursor.executemany(step.compiled.query, step.compiled.arranged(given))
+                        if step.must_hit:
+                            counted.append((cursor, len(given)))
+                withdrawn = self._claim.arranged(batch.rows["offer_withdrawals"])
+                claims = [connection.execute(self._claim.query, row) for row in withdrawn]
                 pipeline.sync()
             except psycopg.Error:
                 self._check_ownership(batch, signed, fenced)  # the cause, if it was lost
                 raise
             self._check_ownership(batch, signed, fenced)
+            claimed = [seen_claim(row) for claim in claims for row in claim.fetchall()]
+            if claimed:
+                raise ClaimedError(claimed)
             if any(cursor.rowcount != expected for cursor, expected in counted):
                 raise MissedError
             self._is_in_doubt = True

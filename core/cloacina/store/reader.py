@@ -116,6 +116,12 @@ def summaries(
     return [ExecutionSummary(**row) for row in connection.execute(query).mappings().all()]
 
 
+def existing(connection: sa.Connection, execution_ids: Sequence[str]) -> set[str]:
+    """Return those of some executions that there are."""
+    query = sa.select(EXECUTIONS.c.id).where(EXECUTIONS.c.id.in_(execution_ids))
+    return set(connection.execute(query).scalars())
+
+
 def count_unfinished(connection: sa.Connection, package_digest: str) -> int:
     """Return how many executions pinned to a package have not ended."""
     query = sa.select(sa.func.count()).where(
@@ -126,15 +132,19 @@ def count_unfinished(connection: sa.Connection, package_digest: str) -> int:
 
 
 def _tasks(connection: sa.Connection, execution_id: str) -> tuple[StoredTask, ...]:
-    running = sa.and_(
+    latest = sa.and_(
         ATTEMPTS.c.execution_id == TASKS.c.execution_id,
         ATTEMPTS.c.task_number == TASKS.c.number,
         ATTEMPTS.c.number == TASKS.c.attempt,
-        ATTEMPTS.c.outcome.is_(None),
     )
+    is_running = ATTEMPTS.c.outcome.is_(None)
     query = (
-        sa.select(TASKS, ATTEMPTS.c.token)
-        .outerjoin(ATTEMPTS, running)
+        sa.select(
+            TASKS,
+            sa.case((is_running, ATTEMPTS.c.token)).label("token"),
+            ATTEMPTS.c.finished_at.label("attempt_finished_at"),
+        )
+        .outerjoin(ATTEMPTS, latest)
         .where(TASKS.c.execution_id == execution_id)
         .order_by(TASKS.c.number)
     )
@@ -161,7 +171,14 @@ def _task(row: sa.RowMapping) -> StoredTask:
         item=row["item"],
         elements=row["elements"],
         first_element=row["first_element"],
+        retry_delay_us=_delay(row["attempt_finished_at"], row["due_at"]),
     )
+
+
+def _delay(failed_at: str | None, due_at: str | None) -> int | None:
+    if failed_at is None or due_at is None:
+        return None
+    return from_text(due_at) - from_text(failed_at)
 
 
 def _moment(text: str | None) -> int | None:

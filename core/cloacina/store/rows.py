@@ -32,7 +32,7 @@ class NewExecution(NamedTuple):
     graph_digest: str
     status: str
     stopping: str | None
-    owner: str
+    owner: str | None
     epoch: int
     priority: int
     input: str
@@ -54,6 +54,7 @@ class ExecutionMove(NamedTuple):
     error_task: str | None
     error_type: str | None
     error_message: str | None
+    started_at: str | None
     finished_at: str | None
     event_count: int
     id: str
@@ -157,6 +158,54 @@ class AttemptClose(NamedTuple):
     token: str
 
 
+class NewOffer(NamedTuple):
+    """An attempt on offer to any runner, with all that its body needs."""
+
+    execution_id: str
+    task_number: int
+    attempt: int
+    offered_by: str
+    epoch: int
+    tenant: str
+    package: str
+    package_digest: str | None
+    workflow: str
+    workflow_version: str
+    task: str
+    is_async: int
+    priority: int
+    timeout_ms: int | None
+    context: str
+    created_at: str
+
+
+class OfferWithdrawal(NamedTuple):
+    """The removal of an offer, if nobody has claimed it."""
+
+    execution_id: str
+    task_number: int
+    attempt: int
+
+
+class OfferStop(NamedTuple):
+    """A request to whoever claimed an offer to end the attempt."""
+
+    stop_asked_at: str
+    execution_id: str
+    task_number: int
+    attempt: int
+    token: str
+
+
+class OfferSettlement(NamedTuple):
+    """The removal of an offer whose attempt has an end on record."""
+
+    execution_id: str
+    task_number: int
+    attempt: int
+    token: str
+
+
 class NewEvent(NamedTuple):
     """One line of history."""
 
@@ -168,7 +217,7 @@ class NewEvent(NamedTuple):
     detail: str | None
 
 
-def new_execution(execution: ExecutionState, owner: str, graph_digest: str) -> NewExecution:
+def new_execution(execution: ExecutionState, owner: str | None, graph_digest: str) -> NewExecution:
     """Return the first row of ``execution``."""
     identity = execution.identity
     return NewExecution(
@@ -204,6 +253,7 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         execution.error_task,
         _maybe(_plain, execution.error_type),
         _maybe(_plain, execution.error_message),
+        _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
         execution.id,
@@ -266,7 +316,7 @@ def new_attempts(execution: ExecutionState, runner: str) -> list[NewAttempt]:
             start.task_number,
             start.attempt,
             start.token,
-            runner,
+            start.runner or runner,
             _moment(start.started_at_us),
             start.claim.key,
             start.claim.key_slot,
@@ -292,6 +342,59 @@ def attempt_closes(execution: ExecutionState) -> list[AttemptClose]:
             end.token,
         )
         for end in execution.unsaved.ends
+    ]
+
+
+def new_offers(execution: ExecutionState, owner: str) -> list[NewOffer]:
+    """Return the offers that were made."""
+    if execution.unsaved.offers is None:
+        return []
+    identity = execution.identity
+    tasks = execution.topology.tasks
+    return [
+        NewOffer(
+            execution.id,
+            offering.task_number,
+            offering.attempt,
+            owner,
+            execution.epoch,
+            identity.tenant,
+            identity.package,
+            identity.package_digest,
+            identity.workflow,
+            identity.workflow_version,
+            tasks[offering.task_number].id,
+            int(tasks[offering.task_number].is_async),
+            identity.priority,
+            tasks[offering.task_number].timeout_ms,
+            object_text(offering.texts),
+            _moment(offering.at_us),
+        )
+        for offering in execution.unsaved.offers.made.values()
+    ]
+
+
+def offer_withdrawals(execution: ExecutionState) -> list[OfferWithdrawal]:
+    """Return the offers that are taken back."""
+    changes = execution.unsaved.offers
+    return [] if changes is None else [OfferWithdrawal(execution.id, *k) for k in changes.withdrawn]
+
+
+def offer_stops(execution: ExecutionState) -> list[OfferStop]:
+    """Return what is asked of attempts that run elsewhere."""
+    changes = execution.unsaved.offers
+    return [
+        OfferStop(_moment(s.at_us), execution.id, s.task_number, s.attempt, s.token)
+        for s in (changes.stops if changes else ())
+    ]
+
+
+def offer_settlements(execution: ExecutionState) -> list[OfferSettlement]:
+    """Return the offers whose attempts ended."""
+    changes = execution.unsaved.offers
+    return [
+        OfferSettlement(execution.id, s.task_number, s.attempt, s.token)
+        for s in (changes.settled if changes else ())
     ]
 
 

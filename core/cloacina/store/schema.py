@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from cloacina.errors import SchemaVersionError
 from cloacina.store.tables import METADATA
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest revision in ``store/migrations/versions``."""
 
-_REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+_REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 
 _VERSION: Final = sa.Table(
     "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
@@ -37,6 +37,11 @@ def current_revision(connection: sa.Connection) -> str | None:
     return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
 
 
+def is_known(revision: str) -> bool:
+    """Whether this version of the library can upgrade a database of that revision."""
+    return revision in _REVISIONS
+
+
 def ensure_schema(connection: sa.Connection) -> None:
     """Create or upgrade the schema inside the caller's transaction.
 
@@ -51,7 +56,7 @@ def ensure_schema(connection: sa.Connection) -> None:
         _VERSION.create(connection)
         connection.execute(sa.insert(_VERSION), {"version_num": HEAD})
         return
-    if found not in _REVISIONS:
+    if not is_known(found):
         raise SchemaVersionError(found, HEAD)
     upgrade(connection)
 

@@ -73,7 +73,7 @@ class SqliteDatabase:
     @property
     def sidecar(self) -> Path:
         """The directory beside the file in which runners on this machine meet."""
-        return self.path.with_name(f"{self.path.name}-runners")
+        return sidecar_of(self.path)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -166,6 +166,11 @@ def _is_passing(error: exc.DBAPIError) -> bool:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the directory in which the runners on a file meet."""
+    return path.with_name(f"{path.name}-runners")
 
 
 def open_directory(path: Path) -> int:

@@ -8,12 +8,20 @@ from sqlalchemy.dialects import sqlite
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
-from cloacina.store.statements import FENCE, Compiled, steps
+from cloacina.store.rows import OfferWithdrawal
+from cloacina.store.statements import CLAIM_OF_OFFER, FENCE, Compiled, Row, seen_claim, steps
 from cloacina.store.tables import ATTEMPTS, EXECUTIONS
-from cloacina.store.writer import DuplicateError, MissedError, RefusedError, SlotTakenError
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 
 _DIALECT = sqlite.dialect()
 _FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
+_CLAIM = Compiled.of(CLAIM_OF_OFFER, _DIALECT, OfferWithdrawal._fields)
 _STEPS = steps(_DIALECT)
 _KEY = f"{EXECUTIONS.name}.{EXECUTIONS.c.idempotency_key.name}"
 _SLOTS = tuple(f"{ATTEMPTS.name}.{column}" for column in ("concurrency_key", "rate_key"))
@@ -68,6 +76,8 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
         if given:
             done = connection.executemany(step.compiled.text, step.compiled.arranged(given))
             if step.must_hit and done.rowcount != len(given):
+                if step.kind == "offer_withdrawals":
+                    _tell_of_claims(connection, _CLAIM.arranged(given))
                 raise MissedError
 
 
@@ -79,3 +89,10 @@ def _refusal(error: Exception) -> type[RefusedError]:
         if any(slot in text for slot in _SLOTS):
             return SlotTakenError
     return RefusedError
+
+
+def _tell_of_claims(connection: sqlite3.Connection, withdrawals: list[Row]) -> None:
+    found = [connection.execute(_CLAIM.text, row).fetchone() for row in withdrawals]
+    claimed = [seen_claim(row) for row in found if row is not None]
+    if claimed:
+        raise ClaimedError(claimed)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, TASKS
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, OFFERS, TASKS
+from cloacina.store.timestamps import from_text
 
 Row = tuple[object, ...]
 Schemas = Mapping[str | None, str]
@@ -45,6 +47,22 @@ INSERT_TASK = sa.insert(TASKS).values(
 )
 INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
 INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
+INSERT_OFFER = _insert(OFFERS, rows.NewOffer)
+
+_THIS_OFFER = sa.and_(
+    OFFERS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
+    OFFERS.c.task_number == sa.bindparam("task_number", type_=sa.Integer),
+    OFFERS.c.attempt == sa.bindparam("attempt", type_=sa.Integer),
+)
+_THIS_CLAIM = sa.and_(_THIS_OFFER, OFFERS.c.token == sa.bindparam("token", type_=sa.Text))
+WITHDRAW_OFFER = sa.delete(OFFERS).where(_THIS_OFFER, OFFERS.c.claimed_by.is_(None))
+STOP_OFFER = _update(OFFERS, "stop_asked_at").where(_THIS_CLAIM)
+SETTLE_OFFER = sa.delete(OFFERS).where(_THIS_CLAIM)
+CLAIM_OF_OFFER = sa.select(
+    *(OFFERS.c.execution_id, OFFERS.c.task_number, OFFERS.c.attempt),
+    *(OFFERS.c.claimed_by, OFFERS.c.token, OFFERS.c.claimed_at),
+).where(_THIS_OFFER, OFFERS.c.claimed_by.is_not(None))
+"""Yields the claim of an offer that could not be withdrawn."""
 
 MOVE_TASK = (
     _update(
@@ -80,6 +98,7 @@ MOVE_EXECUTION = (
         "error_task",
         "error_type",
         "error_message",
+        "started_at",
         "finished_at",
         "event_count",
     )
@@ -135,6 +154,20 @@ class Compiled:
         return [tuple(row[place] for place in self.order) for row in given]
 
 
+def seen_claim(row: Row) -> SeenOffer:
+    """Return what a row of ``CLAIM_OF_OFFER`` says."""
+    execution_id, task_number, attempt, runner, token, claimed_at = row
+    assert isinstance(task_number, int) and isinstance(attempt, int)  # noqa: S101, PT018 - columns
+    return SeenOffer(
+        execution_id=str(execution_id),
+        task_number=task_number,
+        attempt=attempt,
+        runner=str(runner),
+        token=str(token),
+        claimed_at_us=from_text(str(claimed_at)),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One statement of a commit, for the rows of one kind."""
@@ -150,9 +183,13 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     # in the order in which foreign keys allow them, after the graphs
     ("executions", INSERT_EXECUTION, rows.NewExecution, False),
     ("tasks", INSERT_TASK, rows.NewTask, False),
+    ("offer_withdrawals", WITHDRAW_OFFER, rows.OfferWithdrawal, True),
+    ("offer_stops", STOP_OFFER, rows.OfferStop, True),
+    ("offer_settlements", SETTLE_OFFER, rows.OfferSettlement, True),
     ("task_moves", MOVE_TASK, rows.TaskMove, True),
     ("attempts", INSERT_ATTEMPT, rows.NewAttempt, False),
     ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
+    ("offers", INSERT_OFFER, rows.NewOffer, False),
     ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
     ("events", INSERT_EVENT, rows.NewEvent, False),
 )

@@ -38,6 +38,7 @@ RUNNERS: Final = sa.Table(
     # PostgreSQL alone knows leases, by its own clock; on SQLite a lock says who lives
     sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
     _text("last_batch", null=True),
+    _number("slots", null=True),
 )
 
 GRAPHS: Final = sa.Table(
@@ -190,4 +191,31 @@ EVENTS: Final = sa.Table(
     _text("detail", null=True),
     _text("trace_context", null=True),
     sqlite_with_rowid=False,
+)
+
+OFFERS: Final = sa.Table(
+    "attempt_offers",
+    METADATA,
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("task_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    _text("offered_by"),
+    _number("epoch"),
+    _text("tenant"),
+    _text("package"),
+    _text("package_digest", null=True),
+    _text("workflow"),
+    _text("workflow_version"),
+    _text("task"),
+    _number("is_async"),
+    _number("priority"),
+    _number("timeout_ms", null=True),
+    _text("context"),
+    _text("created_at"),
+    _text("claimed_by", null=True),
+    _text("token", null=True),
+    _text("claimed_at", null=True),
+    _text("stop_asked_at", null=True),
+    _text("outcome", null=True),
+    _text("finished_at", null=True),
 )

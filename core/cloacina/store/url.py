@@ -102,18 +102,22 @@ def parse_location(url: str | Path | Location, schema: str | None = None) -> Loc
         InvalidSchemaError: for a name that no schema can have.
     """
     if isinstance(url, PostgresLocation):
-        return replace(url, schema=_checked(url.schema, schema))
+        return replace(url, schema=url.schema if schema is None else checked_schema(schema))
     if isinstance(url, str) and url.partition("://")[0] in _SCHEMES:
-        return PostgresLocation(url=url, schema=_checked(DEFAULT_SCHEMA, schema))
+        named = DEFAULT_SCHEMA if schema is None else checked_schema(schema)
+        return PostgresLocation(url=url, schema=named)
     location = url if isinstance(url, SqliteLocation) else SqliteLocation.parse(url)
     if schema is not None:
         raise InvalidUrlError(location.shown, "is not of PostgreSQL, which alone has schemas")
     return location
 
 
-def _checked(default: str, schema: str | None) -> str:
-    if schema is None:
-        return default
+def checked_schema(schema: object) -> str:
+    """Return the name of a schema, if a schema can have it.
+
+    Raises:
+        InvalidSchemaError: if not.
+    """
     if not isinstance(schema, str):
         raise InvalidSchemaError(schema, "Schema name must be text")
     if not schema:

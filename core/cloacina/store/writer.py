@@ -5,6 +5,7 @@ Rules it upholds:
 * all changes of one execution are committed together or not at all;
 * an execution that is no longer this owner's changes nothing, and spoils nobody else's commit;
 * what the database refuses (a constraint, a value too large) is traced to one execution;
+* an offer that somebody claimed before it could be withdrawn holds up its batch, not others;
 * a graph that is known to be stored is not written again, unless it was removed meanwhile;
 * what was committed before the database became unavailable is not written again afterwards.
 """
@@ -20,12 +21,21 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 
 
 class MissedError(Exception):
     """A row that a change expected was not there: somebody else moved first."""
+
+
+class ClaimedError(Exception):
+    """Offers were to be withdrawn that other runners have claimed."""
+
+    def __init__(self, claimed: Sequence[SeenOffer]) -> None:
+        self.claimed = claimed
+        super().__init__(f"{len(claimed)} offers are claimed")
 
 
 class RefusedError(Exception):
@@ -52,6 +62,7 @@ class Link(Protocol):
 
         Raises:
             MissedError: something was not as a change expects it.
+            ClaimedError: nothing was written, because of offers that are claimed.
             RefusedError: the database refused a row.
             DuplicateError: likewise, because an idempotency key is taken.
             SlotTakenError: likewise, because a slot of a key or rate is.
@@ -86,6 +97,10 @@ class GroupWriter:
         """Close the connection."""
         self._link.close()
 
+    def abandon(self) -> None:
+        """Forget what was postponed (see ``Writer``)."""
+        self._todo.clear()
+
     def commit(self, executions: Sequence[ExecutionState]) -> Written:
         """Write everything unsaved of ``executions`` (see ``Writer``)."""
         if not executions:
@@ -108,6 +123,10 @@ class GroupWriter:
                     self._add(piece.executions)  # one may have been removed, as nothing named it
                     continue
                 self._divide(piece.executions, error, written)
+            except ClaimedError as error:
+                self._todo.pop()
+                written.contested.extend(piece.executions)
+                written.claimed.extend(error.claimed)
             except EvictedError:
                 self._todo.clear()
                 raise

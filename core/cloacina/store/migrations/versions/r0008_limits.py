@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 _HOLDS_KEY = sa.text("finished_at IS NULL AND concurrency_slot IS NOT NULL")
 _HOLDS_RATE = sa.text("rate_slot IS NOT NULL")
