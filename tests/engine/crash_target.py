@@ -1,8 +1,8 @@
 """A process to be killed: runs, or finishes, one execution of fifty tasks.
 
-    python crash_target.py DATABASE SIDE_FILE WORK
+    python crash_target.py DATABASE SIDE_FILE WORK [helper]
 
-Each body appends its name to the side file before it does anything else; then it counts to WORK.
+A helper submits nothing: it runs what others offer or leave behind, until its input ends. Each body appends its name to the side file before it does anything else; then it counts to WORK.
 """
 
 import os
@@ -29,12 +29,16 @@ def define(side_file: str, work: int) -> None:
 
 
 def main() -> None:
-    database, side_file, work = sys.argv[1:]
+    database, side_file, work, *role = sys.argv[1:]
     define(side_file, int(work))
     config = DefaultRunnerConfig(
         max_concurrent_tasks=3, lease_seconds=1, heartbeat_seconds=0.2, backstop_seconds=1
     )
     with DefaultRunner(database, config=config) as runner:
+        if role == ["helper"]:
+            print("running", flush=True)
+            sys.stdin.read()
+            return
         earlier = runner.executions()
         handle = runner.handle(earlier[0].execution_id) if earlier else runner.submit("fifty")
         print("running", flush=True)

@@ -13,6 +13,7 @@ from cloacina import (
     Context,
     DefaultRunner,
     DefaultRunnerConfig,
+    ExecutionHandle,
     Runtime,
     WorkflowBuilder,
     task,
@@ -116,3 +117,218 @@ def test_an_async_task_is_run_by_another_runner(
     result = first.execute("two", {"given": "ü"}, timeout=PATIENCE_S)
     assert result.final_context.to_dict() == {"given": "ü", "one": "ü", "two": "ü"}
     assert len(runners_of(where)) == 2
+
+
+ONE_SLOT = DefaultRunnerConfig(
+    max_concurrent_tasks=1,
+    heartbeat_seconds=0.5,
+    backstop_seconds=1,
+    cancel_grace_seconds=20,
+    shutdown_timeout_seconds=PATIENCE_S,
+)
+
+
+class Pair:
+    """Two runners with a slot each, and a workflow of two tasks that wait to be let go."""
+
+    def __init__(
+        self, where: Where, runtime: Runtime, opened: ExitStack, timeout_s: float = 300
+    ) -> None:
+        self.where = where
+        self.may_end = {name: threading.Event() for name in ("one", "two")}
+        self.began = {name: threading.Event() for name in ("one", "two")}
+        self.cancelled: list[str] = []
+        with WorkflowBuilder("pair"):
+            for each in ("one", "two"):
+
+                async def run(context: Context, name: str = each) -> None:
+                    self.began[name].set()
+                    try:
+                        await asyncio.to_thread(self.may_end[name].wait, PATIENCE_S)
+                    except asyncio.CancelledError:
+                        self.cancelled.append(name)
+                        raise
+                    context[name] = True
+
+                task(id=each, retry_attempts=1, timeout=timeout_s)(run)
+        opened.callback(self.let_go)
+        self.owner = opened.enter_context(
+            DefaultRunner(where.url, config=ONE_SLOT, runtime=runtime)
+        )
+        self.other = opened.enter_context(
+            DefaultRunner(where.url, config=ONE_SLOT, runtime=runtime)
+        )
+        wait_for_peers(where, 2)
+
+    def let_go(self) -> None:
+        for event in self.may_end.values():
+            event.set()
+
+    def run_both(self) -> tuple[ExecutionHandle, str]:
+        """Submit; return when both run, each on its runner, which one is the other's guest."""
+        handle = self.owner.submit("pair")
+        for event in self.began.values():
+            assert event.wait(PATIENCE_S)
+        (guest,) = self.where.query("SELECT task FROM attempt_offers WHERE claimed_by IS NOT NULL")
+        return handle, guest[0]
+
+    def outcomes(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, outcome in self.where.query(
+            "SELECT t.task, a.outcome FROM task_attempts a JOIN task_executions t"
+            " ON t.execution_id = a.execution_id AND t.number = a.task_number ORDER BY a.number"
+        ):
+            found.setdefault(name, []).append(outcome)
+        return found
+
+
+def test_cancelling_reaches_an_attempt_on_another_runner(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    handle, _guest = pair.run_both()
+    handle.cancel()
+    assert handle.wait(PATIENCE_S).status == "Cancelled"
+    eventually(lambda: sorted(pair.cancelled) == ["one", "two"], "a body was not cancelled")
+    assert pair.outcomes() == {"one": ["Cancelled"], "two": ["Cancelled"]}
+    assert where.query("SELECT count(*) FROM attempt_offers") == [(0,)]
+
+
+def test_an_attempt_on_another_runner_that_takes_too_long_is_ended(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened, timeout_s=1)
+    handle = pair.owner.submit("pair")
+    assert handle.wait(PATIENCE_S).status == "Failed"
+    eventually(lambda: sorted(pair.cancelled) == ["one", "two"], "a body was not cancelled")
+    assert pair.outcomes() == {"one": ["Failed"], "two": ["Failed"]}
+    assert len(runners_of(where)) == 2
+
+
+def test_a_runner_that_shuts_down_finishes_its_guest(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    handle, guest = pair.run_both()
+    closing = threading.Thread(target=pair.other.shutdown)
+    closing.start()
+    pair.may_end[guest].set()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    pair.let_go()
+    assert handle.wait(PATIENCE_S).status == "Completed"
+    assert pair.outcomes() == {"one": ["Succeeded"], "two": ["Succeeded"]}
+
+
+def test_what_another_runner_runs_goes_on_when_its_owner_shuts_down(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    handle, guest = pair.run_both()
+    for name, event in pair.may_end.items():
+        if name != guest:
+            event.set()
+    pair.owner.shutdown()
+    pair.let_go()
+    assert pair.other.handle(handle.id).wait(PATIENCE_S).status == "Completed"
+    assert pair.outcomes() == {"one": ["Succeeded"], "two": ["Succeeded"]}
+
+
+def test_nothing_of_a_paused_execution_stays_on_offer(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    busy, _guest = pair.run_both()
+    waiting = pair.owner.submit("pair")
+    offered = "SELECT count(*) FROM attempt_offers WHERE claimed_by IS NULL"
+    eventually(lambda: where.query(offered) == [(1,)], "nothing was offered")
+    waiting.pause()
+    assert where.query(offered) == [(0,)]
+    pair.let_go()
+    assert busy.wait(PATIENCE_S).status == "Completed"
+    assert waiting.current().tasks["one"].status == "Ready"
+    waiting.resume()
+    assert waiting.wait(PATIENCE_S).status == "Completed"
+
+
+def test_the_most_urgent_is_offered_and_claimed_first(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    order: list[int] = []
+    lock = threading.Lock()
+    with WorkflowBuilder("single"):
+
+        @task
+        def single(context: Context) -> None:
+            priority = context["priority"]
+            assert isinstance(priority, int)
+            with lock:
+                order.append(priority)
+
+    busy, guest = pair.run_both()
+    handles = [
+        pair.owner.submit("single", {"priority": priority}, priority=priority)
+        for priority in (1, 5, 3)
+    ]
+    pair.may_end[guest].set()  # now the other runner has a slot, and the owner has none
+    for handle in handles:
+        assert handle.wait(PATIENCE_S).status == "Completed"
+    assert order == [5, 3, 1]
+    assert len({*runners_of(where)}) == 2
+    pair.let_go()
+    assert busy.wait(PATIENCE_S).status == "Completed"
+
+
+def test_a_runner_claims_only_what_it_knows(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    ran_on = threading.Semaphore(0)
+
+    def body(context: Context, name: str) -> None:
+        ran_on.release()
+        context[name] = True
+
+    define_fan_out(8, body)
+    with WorkflowBuilder("narrow"):
+        task(id="narrow")(lambda context: None)
+    stranger = Runtime()
+    with collecting(stranger.collection), WorkflowBuilder("wide"):
+        task(id="t0")(lambda context: context.insert("t0", "of another version"))
+    owner = opened.enter_context(DefaultRunner(where.url, config=ONE_SLOT, runtime=runtime))
+    opened.enter_context(DefaultRunner(where.url, config=ONE_SLOT, runtime=stranger))
+    wait_for_peers(where, 2)
+    result = owner.execute("wide", timeout=PATIENCE_S)
+    assert result.final_context.to_dict() == {f"t{n}": True for n in range(8)}
+    assert len(runners_of(where)) == 1
+
+
+def test_a_failure_on_another_runner_is_retried_and_keeps_its_traceback(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    both = threading.Barrier(2)
+    failed: list[str] = []
+    with WorkflowBuilder("flaky"):
+        for each in ("one", "two"):
+
+            def run(context: Context, name: str = each) -> None:
+                if name not in failed:
+                    both.wait(PATIENCE_S)  # on both runners at once
+                    failed.append(name)
+                    raise ValueError(f"{name} is not ready")
+                context[name] = True
+
+            task(id=each, retry_attempts=2, retry_delay_ms=1)(run)
+    owner = opened.enter_context(DefaultRunner(where.url, config=ONE_SLOT, runtime=runtime))
+    opened.enter_context(DefaultRunner(where.url, config=ONE_SLOT, runtime=runtime))
+    wait_for_peers(where, 2)
+    assert owner.execute("flaky", timeout=PATIENCE_S).status == "Completed"
+    failures = where.query(
+        "SELECT runner, error_message, traceback FROM task_attempts WHERE outcome = 'Failed'"
+    )
+    assert len({runner for runner, _, _ in failures}) == 2
+    assert sorted(message for _, message, _ in failures) == [
+        "one is not ready",
+        "two is not ready",
+    ]
+    assert all("raise ValueError" in traceback for _, _, traceback in failures)

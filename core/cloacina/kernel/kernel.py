@@ -241,12 +241,7 @@ class Kernel:
         However often it is time to look around, one look after all else is enough.
         """
         is_time_to_look = False
-        try:
-            waiting = [self._inbox.get(timeout=self._patience_s())]
-        except queue.Empty:
-            waiting = []
-        waiting += [self._inbox.get() for _ in range(self._inbox.qsize())]
-        for message in waiting:
+        for message in self._waiting_messages():
             if isinstance(message, LookAround):
                 is_time_to_look = True
             else:
@@ -256,6 +251,14 @@ class Kernel:
         due = self._planner.next_due_us
         if due is not None and due <= self._clock.now().monotonic_us:
             yield TimePassed()
+
+    def _waiting_messages(self) -> Iterator[Request | AttemptEnded]:
+        try:
+            yield self._inbox.get(timeout=self._patience_s())
+        except queue.Empty:
+            return
+        for _ in range(self._inbox.qsize()):
+            yield self._inbox.get()
 
     def _patience_s(self) -> float | None:
         moments = [

@@ -28,6 +28,7 @@ class Batch:
         stored = [each for each in executions if each.stored_status is not None]
         new = [each for each in executions if each.stored_status is None]
         new.sort(key=lambda each: each.identity.idempotency_key or "")
+        offering = [each for each in executions if each.unsaved.offers is not None]
         graphs = {each.topology.digest: each.topology.document for each in new}
         attempts = [row for each in executions for row in rows.new_attempts(each, owner)]
         return cls(
@@ -42,10 +43,10 @@ class Batch:
                 ],
                 "executions": [rows.new_execution(e, owner, e.topology.digest) for e in new],
                 "tasks": [row for e in executions for row in rows.new_tasks(e)],
-                "offer_withdrawals": [row for e in stored for row in rows.offer_withdrawals(e)],
-                "offer_stops": [row for e in stored for row in rows.offer_stops(e)],
-                "offer_settlements": [row for e in stored for row in rows.offer_settlements(e)],
-                "offers": [row for e in executions for row in rows.new_offers(e, owner)],
+                "offer_withdrawals": [row for e in offering for row in rows.offer_withdrawals(e)],
+                "offer_stops": [row for e in offering for row in rows.offer_stops(e)],
+                "offer_settlements": [row for e in offering for row in rows.offer_settlements(e)],
+                "offers": [row for e in offering for row in rows.new_offers(e, owner)],
                 "task_moves": [row for e in executions for row in rows.task_moves(e)],
                 "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
