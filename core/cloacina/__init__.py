@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cloacina.executors.routing import RoutingConfig, RoutingRule
+    from cloacina.packages.config import PackageConfig
+    from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
-    from cloacina.store.tenant import TenantConfig, TenantCredentials
+    from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
         BackoffStrategy,
@@ -51,6 +53,7 @@ __all__ = [
     "Context",
     "DatabaseAdmin",
     "DefaultRunner",
+    "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
     "ElementCounts",
     "ExecutionHandle",
@@ -58,6 +61,7 @@ __all__ = [
     "ExecutorMetrics",
     "Fatal",
     "JsonValue",
+    "PackageConfig",
     "RateLimit",
     "Report",
     "ResultStatus",
@@ -75,6 +79,7 @@ __all__ = [
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
+    "Tenant",
     "TenantConfig",
     "TenantCredentials",
     "Workflow",
@@ -95,11 +100,13 @@ __all__ = [
 _ENGINE = {
     "DatabaseAdmin": "cloacina.store.tenant_admin",
     "DefaultRunner": "cloacina.runner.runner",
+    "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
+    "PackageConfig": "cloacina.packages.config",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",
     "RoutingConfig": "cloacina.executors.routing",
@@ -109,6 +116,7 @@ _ENGINE = {
     "TaskExecutor": "cloacina_sdk.executor",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
+    "Tenant": "cloacina.store.tenant",
     "TenantConfig": "cloacina.store.tenant",
     "TenantCredentials": "cloacina.store.tenant",
     "WorkflowResult": "cloacina.runner.result",

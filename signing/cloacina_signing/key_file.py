@@ -29,6 +29,7 @@ from cloacina_signing.keys import PrivateKey
 __all__ = ["ScryptCost", "open_key", "read_key_file", "seal", "write_private"]
 
 _LONGEST_PASSPHRASE_BYTES = 4096
+_PUBLIC = b"-----BEGIN PUBLIC KEY-----"
 _PRIVATE_MODE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -58,6 +59,10 @@ def read_key_file(path: Path, passphrase: bytes | None) -> PrivateKey:
             no private key that can be used.
     """
     raw, mode = _read(path)
+    if raw.lstrip().startswith(_PUBLIC):
+        half = path.name.removesuffix(".pub.pem")
+        step = f"name the private half, such as {half}.key.json"
+        raise KeyFileError(_subject(path), "it holds a public key", next_step=step)
     is_open = not pkcs8.is_encrypted(raw) if pkcs8.is_pem(raw) else is_plaintext(raw)
     if is_open and sys.platform != "win32" and mode & _OTHERS:
         fact = f"it is not encrypted and its mode {mode:04o} lets others at it"

@@ -126,3 +126,50 @@ def test_looking_at_the_status_changes_nothing(place: Place, database: Where) ->
     ok(place.invoke("db", "status"))
     assert database.query("SELECT count(*) FROM runners") == before
     assert not sidecar_of(Path(database.url)).exists()
+
+
+def test_pruning_removes_what_ended_long_ago_and_nothing_else(
+    place: Place, database: Where
+) -> None:
+    with collecting(Collection()) as collection, WorkflowBuilder("w"):
+        task(id="only")(lambda _context: None)
+    with DefaultRunner(database.url, runtime=Runtime(collection=collection)) as runner:
+        ids = [runner.execute("w", timeout=30).execution_id for _ in range(3)]
+        years_ago = "created_at = '2001-01-01T00:00:00.000000Z'"
+        ended = "finished_at = '2001-01-02T00:00:00.000000Z'"
+        change = f"UPDATE workflow_executions SET {years_ago}, {ended} WHERE id"  # noqa: S608 - ours
+        database.query(f"{change} = '{ids[0]}'")
+        database.query(f"{change} = '{ids[1]}'")
+        trial = ok(place.invoke("db", "prune", "--older-than", "30d", "--dry-run")).output
+        assert trial.startswith("2 executions would be removed that ended before 20")
+        database.query(
+            f"UPDATE workflow_executions SET status = 'Running', finished_at = NULL "  # noqa: S608
+            f"WHERE id = '{ids[1]}'"
+        )
+        done = document(ok(place.invoke("db", "prune", "--older-than", "30d", "--json")))
+        assert (done["executions"], done["dry_run"]) == (1, False)
+        assert [each.execution_id for each in runner.executions()] == [ids[2], ids[1]]
+    assert database.query("SELECT count(*) FROM task_executions") == [(2,)]
+    again = ok(place.invoke("--set", "retention_seconds=60", "db", "prune")).output
+    assert again.startswith("0 executions removed")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ([], "say how old, such as --older-than 30d"),
+        (["--older-than", "soon"], "--older-than"),
+        (["--older-than", "-1d"], "--older-than"),
+    ],
+)
+def test_pruning_needs_an_age(place: Place, options: list[str], problem: str) -> None:
+    result = place.invoke("db", "prune", *options)
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+def test_pruning_makes_no_database(place: Place) -> None:
+    result = place.invoke("db", "prune", "--older-than", "1d", "--database", "missing.db")
+    assert result.exit_code == 2
+    assert "there is no database" in result.output
+    assert not Path("missing.db").exists()

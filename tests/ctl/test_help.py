@@ -55,9 +55,13 @@ def test_help_imports_nothing_slow() -> None:
     [
         ["config", "show"],
         ["db", "migrate"],
+        ["db", "prune"],
         ["db", "status"],
         ["execution"],
+        ["execution", "cancel"],
         ["execution", "list"],
+        ["execution", "pause"],
+        ["execution", "resume"],
         ["execution", "show"],
         ["inspect"],
         ["key", "new"],

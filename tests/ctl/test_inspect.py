@@ -120,7 +120,9 @@ def test_a_truncated_archive_is_a_clear_error(place: Place) -> None:
     assert result.output.startswith(
         "Error: the package is refused: not a canonical package archive"
     )
-    assert len(result.output.splitlines()) == 1
+    assert result.output.splitlines()[1:] == [
+        "  Get the file again from where it came, or build it again."
+    ]
 
 
 def test_a_terminal_gets_colours_unless_they_are_unwanted(place: Place) -> None:

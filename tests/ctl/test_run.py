@@ -270,6 +270,27 @@ def test_without_the_build_tool_the_command_that_installs_it_is_named(
     assert "pip install 'cloacina[build]'" in done.stderr
 
 
+def test_a_workflow_that_there_is_not_is_answered_with_those_there_are(trusting: Place) -> None:
+    package = trusting.package()
+    there = trusting.invoke("run", f"{package}::gret", "--context", "{}")
+    assert there.exit_code == 2
+    assert "offers no workflow 'gret'; did you mean 'greet'? it offers greet" in there.output
+    ok(trusting.invoke("run", package, "--context", '{"name": "you"}'))
+    for name in ("hello::nope", "nope"):
+        unknown = trusting.invoke("run", name)
+        assert unknown.exit_code == 2
+        assert "Known by name here: greeter::greet" in unknown.output
+
+
+def test_what_is_kept_of_packages_is_for_the_owner_alone(trusting: Place) -> None:
+    ok(trusting.invoke("run", trusting.package(), "--context", '{"name": "you"}'))
+    kept = [each for each in trusting.home.rglob("*") if each.is_dir()]
+    assert {each.name for each in kept} >= {"packages", "store", "greeter-1.0.dist-info"}
+    assert {each.name: each.stat().st_mode & 0o077 for each in kept} == {
+        each.name: 0 for each in kept
+    }
+
+
 def test_a_home_that_is_made_belongs_to_its_owner(place: Place) -> None:
     place.run("run", place.package(keys=()), "--context", "{}")
     assert not Path(place.home).exists()

@@ -23,6 +23,12 @@ def signers_in(path: Path) -> list[str]:
     return [] if raw is None else [entry.key_id for entry in SignatureSet.parse(raw).entries]
 
 
+def test_a_public_key_cannot_sign_and_its_private_half_is_named(place: Place) -> None:
+    result = place.invoke("sign", place.package(), "--key", place.public_key())
+    assert result.exit_code == 2
+    assert "it holds a public key; name the private half, such as author.key.json" in result.output
+
+
 def test_a_signature_is_put_inside_and_changes_no_digest(place: Place) -> None:
     package = place.package(keys=())
     digest = digest_of(package.read_bytes())

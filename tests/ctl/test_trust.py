@@ -1,7 +1,9 @@
 """Saying whose packages may run here."""
 
 import pytest
+from click.testing import CliRunner
 
+from cloacina.ctl.cli import cli
 from cloacina.packages.home import Home
 from cloacina_signing.keys import PrivateKey, PublicKey
 from cloacina_signing.trust import Isolation
@@ -38,6 +40,29 @@ def test_init_refuses_whatever_is_left_of_an_existing_root(place: Place, left: s
     assert again.exit_code == 2
     assert left.rpartition("/")[2] in again.output
     assert (place.home / left).read_bytes() == before
+
+
+def test_a_second_init_says_what_there_is_and_what_to_do(place: Place) -> None:
+    init(place)
+    again = place.invoke("trust", "init", "--insecure-no-passphrase")
+    assert again.exit_code == 2
+    assert "was made before: trust.json, root.key.json, root.pub.pem; nothing" in again.output
+    assert "trust add NAME.pub.pem --grant PACKAGE" in again.output
+    assert "move these files away first" in again.output
+    (place.home / "trust.json").unlink()
+    in_part = place.invoke("trust", "init", "--insecure-no-passphrase")
+    assert "is there in part: root.key.json, root.pub.pem; nothing" in in_part.output
+
+
+@pytest.mark.parametrize("home", ["/proc/nope", "file/below"])
+def test_a_home_that_cannot_be_made_is_a_sentence(place: Place, home: str) -> None:
+    (place.path / "file").write_text("")
+    line = ["--home", home, "trust", "init", "--insecure-no-passphrase"]
+    result = CliRunner().invoke(cli, line)
+    assert result.exit_code == 2
+    assert "cannot be made: " in result.output
+    assert "--home or $CLOACINA_HOME" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_a_grant_is_made_and_shown(place: Place) -> None:

@@ -133,6 +133,17 @@ def test_a_runner_keeps_the_settings_that_it_was_made_with() -> None:
         DefaultRunner(":memory:", config={"max_concurrent_tasks": 3})  # type: ignore[arg-type]
 
 
+def test_a_small_pool_keeps_nobody_waiting_for_ever(where: Where) -> None:
+    config = DefaultRunnerConfig(db_pool_size=1)
+    with DefaultRunner(where.url, runtime=Runtime(), config=config) as runner:
+        threads = [threading.Thread(target=runner.executions) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+
+
 @pytest.mark.parametrize(
     ("config", "poll_s"),
     [

@@ -18,6 +18,10 @@ from cloacina import (
     WorkflowBuilder,
     task,
 )
+from cloacina.planner.guests import GuestReport
+from cloacina.store import offers
+from cloacina_sdk.attempt import ExecutionResult
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.collect import collecting
 from engine.databases import Where
 
@@ -332,3 +336,21 @@ def test_a_failure_on_another_runner_is_retried_and_keeps_its_traceback(
         "two is not ready",
     ]
     assert all("raise ValueError" in traceback for _, _, traceback in failures)
+
+
+def test_a_report_under_another_token_changes_nothing(
+    where: Where, runtime: Runtime, opened: ExitStack
+) -> None:
+    pair = Pair(where, runtime, opened)
+    handle, guest = pair.run_both()
+    (row,) = where.query("SELECT execution_id, task_number, attempt FROM attempt_offers")
+    result = ExecutionResult.succeeded("stale", Changes(assigned={}, removed=frozenset()))
+    stale = GuestReport(execution_id=row[0], task_number=row[1], attempt=row[2], result=result)
+    engine = pair.owner._engine
+    assert engine is not None
+    with engine.database.write() as connection:
+        assert not offers.report(connection, stale, 0)
+    pair.let_go()
+    result_of_both = handle.wait(PATIENCE_S)
+    assert result_of_both.final_context.to_dict() == {"one": True, "two": True}
+    assert pair.outcomes()[guest] == ["Succeeded"]

@@ -1,17 +1,24 @@
 """``cloacina-ctl db``: look after the database."""
 
+import time
 from dataclasses import asdict
 
 import click
 
-from cloacina.ctl.database import database_option, location_of
+from cloacina.ctl.database import database_option, location_of, schema_of
 from cloacina.ctl.escaping import escaped
 from cloacina.ctl.execution.options import json_option
 from cloacina.ctl.output import write_json
 from cloacina.ctl.settings import Settings, pass_settings
 from cloacina.ownership.roll_call import DatabaseStatus, call_the_roll
 from cloacina.store.migrating import migrate as migrate_database
+from cloacina.store.migrating import open_for_writing
+from cloacina.store.retention import prune as prune_database
+from cloacina.store.timestamps import to_text as shown_at
 from cloacina.store.url import Location, PostgresLocation
+from cloacina.store.viewer import Viewer
+from cloacina_sdk.duration import to_milliseconds
+from cloacina_sdk.errors import InvalidDurationError
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -43,6 +50,44 @@ def migrate(settings: Settings, *, database: str | None, is_json: bool) -> None:
 
 
 @db.command()
+@click.option(
+    "--older-than",
+    "age",
+    metavar="AGE",
+    help="Such as 30d, 12h or 90m, since their end.  [default: retention_seconds, if it is set]",
+)
+@click.option("--dry-run", "is_trial", is_flag=True, help="Only say how many there are.")
+@database_option
+@json_option
+@pass_settings
+def prune(
+    settings: Settings, *, age: str | None, is_trial: bool, database: str | None, is_json: bool
+) -> None:
+    """Remove executions that ended long ago, with all that belongs to them, bit by bit.
+
+    Safe beside runners. What has not ended stays, however old it is. What was removed before an
+    interruption stays removed.
+    """
+    configuration = settings.configuration(database, schema_of())
+    age_us = _age_us(age, configuration.config.retention_seconds)
+    before_us = max(0, time.time_ns() // 1000 - age_us)
+    with Viewer(configuration.location) as viewer:  # nothing is made, and nothing upgraded
+        count = viewer.count_ended_before(before_us)
+    if not is_trial:
+        opened = open_for_writing(configuration.location)
+        try:
+            count = prune_database(opened, before_us)
+        finally:
+            opened.close()
+    if is_json:
+        write_json({"dry_run": is_trial, "executions": count, "ended_before": shown_at(before_us)})
+        return
+    done = "would be removed" if is_trial else "removed"
+    noun = "execution" if count == 1 else "executions"
+    click.echo(f"{count} {noun} {done} that ended before {shown_at(before_us)}")
+
+
+@db.command()
 @database_option
 @json_option
 @pass_settings
@@ -66,6 +111,17 @@ def status(settings: Settings, *, database: str | None, is_json: bool) -> None:
         where = f"process {runner.process_id} on {escaped(runner.host)}"
         state = "alive" if runner.is_alive else "gone"
         click.echo(f"  {runner.id}  {state:5}  {where}  since {runner.started_at}")
+
+
+def _age_us(age: str | None, retention_s: float | None) -> int:
+    if age is not None:
+        try:
+            return to_milliseconds(age) * 1000
+        except InvalidDurationError as error:
+            raise click.BadParameter(str(error), param_hint="--older-than") from error
+    if retention_s is None:
+        raise click.UsageError("say how old, such as --older-than 30d")
+    return int(retention_s * 1_000_000)
 
 
 def _shown(location: Location) -> str:

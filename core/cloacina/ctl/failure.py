@@ -28,7 +28,7 @@ from cloacina.errors import (
     UnknownSettingError,
     UnknownWorkflowError,
 )
-from cloacina.packages.refusal import PackageMismatchError, PackageRefusedError
+from cloacina.packages.refusal import PackageMismatchError, PackageRefusedError, Refusal
 from cloacina_sdk.errors import (
     CloacinaError,
     InvalidContextValueError,
@@ -71,6 +71,9 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 
+_GET_IT_AGAIN = "Get the file again from where it came, or build it again."
+
+
 class Failure(click.ClickException):
     """The end of a command that could not do what it was asked for.
 
@@ -103,7 +106,9 @@ class Explained(Protocol):
 def translated(error: Exception) -> Failure:
     """Return how any error ends the command line."""
     if isinstance(error, PackageRefusedError):
-        return Failure(str(error), exit_code=error.exit_code)
+        is_malformed = error.reasons[0].code is Refusal.FORMAT
+        steps = [_GET_IT_AGAIN] if is_malformed else []
+        return Failure(str(error), steps=steps, exit_code=error.exit_code)
     if isinstance(error, Explained):
         sentence, *details = f"{error}\n{error.next_step}".rstrip().splitlines()
         return Failure(sentence, steps=map(escaped, details), exit_code=error.exit_code)

@@ -18,7 +18,7 @@ from cloacina_sdk.manifest import Manifest
 
 def remember(home: Home, digest: str, raw: bytes) -> None:
     """Keep an accepted package; the one that was accepted last is what its name means."""
-    home.packages.mkdir(parents=True, exist_ok=True)
+    home.packages.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(home.packages / f"{digest.removeprefix('sha256:')}.cloacina", raw)
 
 
@@ -29,11 +29,7 @@ def find(home: Home, text: str) -> tuple[Path, str]:
         UnknownWorkflowError: naming the nearest names, if no package that ran here offers it.
         AmbiguousWorkflowError: if several packages do.
     """
-    offered = {
-        f"{manifest.name}::{workflow.name}": (path, workflow.name)
-        for path, manifest in _latest(home).values()
-        for workflow in manifest.workflows
-    }
+    offered = _offered(home)
     fitting = [full for full, (_, name) in offered.items() if text in {full, name}]
     if len(fitting) == 1:
         return offered[fitting[0]]
@@ -41,6 +37,19 @@ def find(home: Home, text: str) -> tuple[Path, str]:
         raise AmbiguousWorkflowError(text, sorted(fitting))
     names = sorted({*offered, *(name for _, name in offered.values())})
     raise UnknownWorkflowError(text, get_close_matches(text, names, n=3), len(offered))
+
+
+def names_offered(home: Home) -> list[str]:
+    """Return every ``PACKAGE::WORKFLOW`` that can be run by its name."""
+    return sorted(_offered(home))
+
+
+def _offered(home: Home) -> dict[str, tuple[Path, str]]:
+    return {
+        f"{manifest.name}::{workflow.name}": (path, workflow.name)
+        for path, manifest in _latest(home).values()
+        for workflow in manifest.workflows
+    }
 
 
 def _latest(home: Home) -> dict[str, tuple[Path, Manifest]]:

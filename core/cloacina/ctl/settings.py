@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cloacina.ctl.exit_codes import USAGE
+
 if TYPE_CHECKING:
     from cloacina.packages.home import Home
     from cloacina.runner.sources import Configuration
@@ -91,7 +93,16 @@ class Settings:
     def home_made(self) -> "Home":
         """Return the home directory after making it, for its owner alone."""
         home = self.home
-        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            from cloacina.ctl.failure import Failure  # noqa: PLC0415 - only a failure needs it
+
+            raise Failure(
+                f"the home directory {home.path} cannot be made: {error.strerror}",
+                steps=["Name another one by --home or $CLOACINA_HOME."],
+                exit_code=USAGE,
+            ) from error
         return home
 
     def command_line(self, *arguments: str | Path) -> str:

@@ -1,5 +1,6 @@
 """What is to be run: one workflow of a package file, of a project directory, or known by name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,12 +9,14 @@ from cloacina.ctl.development import build_for_development
 from cloacina.ctl.exit_codes import FORMAT, USAGE
 from cloacina.ctl.failure import Failure
 from cloacina.ctl.package_file import read_signed
-from cloacina.ctl.remembered import find, remember
+from cloacina.ctl.remembered import find, names_offered, remember
 from cloacina.ctl.settings import Settings
 from cloacina.ctl.verify import judge_bytes, refusal_lines
 from cloacina.errors import AmbiguousWorkflowError, UnknownWorkflowError
 from cloacina_sdk.spec import WorkflowSpec
 from cloacina_signing.trust import TrustFile
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +88,10 @@ def _by_name(text: str, path: Path, settings: Settings) -> tuple[Path, str]:
     try:
         return find(settings.home, text)
     except UnknownWorkflowError as error:
-        raise _unknown(text, path, error.near) from error
+        raise _unknown(text, path, error.near, names_offered(settings.home)) from error
 
 
-def _unknown(text: str, path: Path, known: list[str]) -> Failure:
+def _unknown(text: str, path: Path, known: list[str], offered: Sequence[str]) -> Failure:
     here = [found.name for found in Path().glob("*.cloacina")]
     here += [found.parent.name for found in Path().glob("*/pyproject.toml")]
     near = get_close_matches(str(path), here, n=3) or get_close_matches(
@@ -96,6 +99,8 @@ def _unknown(text: str, path: Path, known: list[str]) -> Failure:
     )
     near = [*known, *near]
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "give the path of one"
+    if offered:
+        hint = f"{hint} Known by name here: {_listed(offered)}"
     return Failure(
         f"there is no workflow {text!r}: it is neither a package file nor a project "
         f"directory, nor the name of a workflow that ran here before; {hint}",
@@ -116,4 +121,16 @@ def _chosen(path: Path, name: str | None, offered: tuple[WorkflowSpec, ...]) -> 
     for workflow in offered:
         if workflow.name == name:
             return workflow
-    raise UnknownWorkflowError(name, get_close_matches(name, names, n=3), len(names))
+    near = get_close_matches(name, names, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise Failure(
+        f"the package {path} offers no workflow {name!r}; {hint}it offers {_listed(names)}",
+        exit_code=USAGE,
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name at most twenty."""
+    shown = ", ".join(names[:_SHOWN]) or "none"
+    left = len(names) - _SHOWN
+    return f"{shown} and {left:,} more" if left > 0 else shown

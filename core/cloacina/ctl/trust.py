@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from cloacina.ctl.escaping import escaped
-from cloacina.ctl.exit_codes import UNTRUSTED
+from cloacina.ctl.exit_codes import UNTRUSTED, USAGE
 from cloacina.ctl.failure import Failure
-from cloacina.ctl.key import refuse_existing, write_key_pair
+from cloacina.ctl.key import write_key_pair
 from cloacina.ctl.output import write_json
 from cloacina.ctl.passphrase import (
     new_passphrase,
@@ -40,7 +40,7 @@ def init(
     """Make this home's root key and an empty trust file signed by it."""
     home = settings.home
     root_path = root_key_of(home)
-    refuse_existing(home.trust_file, root_path, home.root_file)
+    _refuse_existing(settings, home.trust_file, root_path, home.root_file)
     passphrase = new_passphrase(ctx, passphrase_file, is_insecure=is_insecure)
     settings.home_made().keys.mkdir(mode=0o700, exist_ok=True)
     root = PrivateKey.generate("root")
@@ -128,6 +128,26 @@ def show(settings: Settings, *, is_json: bool) -> None:
 def root_key_of(home: Home) -> Path:
     """Return where a home keeps its private root key."""
     return home.keys / "root.key.json"
+
+
+def _refuse_existing(settings: Settings, *paths: Path) -> None:
+    found = [path.name for path in paths if path.exists()]
+    if not found:
+        return
+    if len(found) == len(paths):
+        fact, step = "was made before", "Go on with what there is:"
+    else:
+        fact, step = "is there in part", "Put back what is missing; if nothing is lost, look at it:"
+    raise Failure(
+        f"the trust of {settings.home.path} {fact}: {', '.join(found)}; nothing was changed",
+        steps=[
+            step,
+            f"  {settings.command_line('trust', 'show')}",
+            f"  {settings.command_line('trust', 'add', 'NAME.pub.pem', '--grant', 'PACKAGE')}",
+            "To begin anew, which forgets whom was trusted, move these files away first.",
+        ],
+        exit_code=USAGE,
+    )
 
 
 def _load(settings: Settings) -> TrustFile:

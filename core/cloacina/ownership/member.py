@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from cloacina.errors import StoreUnavailableError
+from cloacina.errors import EngineError
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.claims import Question, Taken
@@ -108,7 +108,7 @@ class Member(ABC):
         try:
             with self._store.write() as connection:
                 ownership.release(connection, [self._runner_id])
-        except StoreUnavailableError as error:
+        except EngineError as error:
             _LOG.warning("%s; %s", error, self._if_unwritten)
         self._part()
 

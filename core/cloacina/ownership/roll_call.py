@@ -90,8 +90,9 @@ def call_the_roll(location: Location) -> DatabaseStatus:
 
 
 def _by_lease(connection: reader.Connection) -> Callable[[str], bool]:
-    is_overdue = ownership.leases(connection)
-    return lambda runner_id: not is_overdue.get(runner_id, True)
+    found = ownership.leases(connection)
+    alive = {runner_id for runner_id, lease in found.items() if not lease.is_overdue}
+    return lambda runner_id: runner_id in alive
 
 
 def _by_bell(path: Path) -> Callable[[str], bool]:

@@ -2,6 +2,7 @@
 
 * Files are written from the verified bytes, into a temporary directory that is renamed when it is
   complete and on disk; a crash leaves nothing under a digest.
+* Directories are for their owner alone: what a package holds is nobody else's business.
 * A path is never used for other contents: the interpreter and the loader would hand back old code.
 """
 
@@ -55,7 +56,8 @@ def unpack(package: VerifiedPackage, store: Path) -> Unpacked:
         hashes={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     )
     if not unpacked.directory.exists():
-        store.mkdir(parents=True, exist_ok=True)
+        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store.mkdir(mode=0o700, exist_ok=True)
         _write(contents, unpacked.directory)
     unpacked.check()
     return unpacked
@@ -66,7 +68,7 @@ def _write(contents: Mapping[str, bytes], target: Path) -> None:
     try:
         for name, content in contents.items():
             path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directories(path.parent)
             with path.open("xb") as file:
                 file.write(content)
                 file.flush()
@@ -74,7 +76,6 @@ def _write(contents: Mapping[str, bytes], target: Path) -> None:
             path.chmod(0o555 if path.suffix == ".so" else 0o444)
         for directory, _, _ in os.walk(temporary, topdown=False):
             _sync_directory(Path(directory))
-        temporary.chmod(0o755)
         try:
             temporary.rename(target)
         except OSError:
@@ -83,6 +84,13 @@ def _write(contents: Mapping[str, bytes], target: Path) -> None:
         _sync_directory(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make_directories(path: Path) -> None:
+    """Make a directory and those above it for their owner alone; ``mkdir`` does so for the last."""
+    if not path.is_dir():
+        _make_directories(path.parent)
+        path.mkdir(mode=0o700)
 
 
 def _sync_directory(path: Path) -> None:

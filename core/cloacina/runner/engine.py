@@ -24,6 +24,7 @@ from cloacina.runner.outbox import Outbox
 from cloacina.runner.pruner import Pruner
 from cloacina.runtime import Runtime
 from cloacina.store import ownership, reader
+from cloacina.store.contract import Writer
 from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
 
@@ -53,12 +54,13 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
+        writer = self.database.open_writer(runner_id)
         self._kernel = Kernel(
             planner=Planner(
                 limits=_limits(config, fleet),
                 sources=Sources(new_token=new_token, jitter=jitter),
             ),
-            writer=self.database.open_writer(runner_id),
+            writer=writer,
             neighbours=self._neighbours,
             observer=Observer(plugins),
             clock=self.clock,
@@ -73,10 +75,22 @@ class Engine:
         )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
-        self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
+        try:
+            self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
+        except BaseException:
+            self._give_up(writer)
+            raise
         self.outbox = Outbox(self._find, self._look_around, self.await_end)
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
+
+    def _give_up(self, writer: Writer) -> None:
+        """Leave nothing open that was opened for an engine that cannot begin."""
+        if self._pruner is not None:
+            self._pruner.close()
+        writer.close()
+        self._neighbours.leave()
+        self.database.close()
 
     def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run async tasks on ``loop`` from now on."""

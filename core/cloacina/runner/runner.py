@@ -23,6 +23,7 @@ from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.execution import restored
 from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
+from cloacina.runner.builder import DefaultRunnerBuilder
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
 from cloacina.runner.fleet import Fleet, brought_executors
@@ -122,6 +123,11 @@ class DefaultRunner:
     def config(self) -> DefaultRunnerConfig:
         """A copy of the settings that this runner was made with."""
         return self._config.copy()
+
+    @classmethod
+    def builder(cls) -> DefaultRunnerBuilder:
+        """Say one after the other what a runner is to be like, and ``build()`` it."""
+        return DefaultRunnerBuilder(cls)
 
     @classmethod
     def with_config(cls, database_url: str | Path, config: DefaultRunnerConfig) -> Self:

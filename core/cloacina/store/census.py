@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloacina.store.schema import schema_of
-from cloacina.store.tables import EXECUTIONS, METADATA, RUNNERS
+from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, METADATA, RUNNERS
+from cloacina.store.timestamps import to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,14 @@ def count_by_status(connection: sa.Connection) -> Mapping[str, int]:
     status = EXECUTIONS.c.status
     query = sa.select(status, sa.func.count()).group_by(status).order_by(status)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_ended_before(connection: sa.Connection, before_us: int) -> int:
+    """Return how many executions ended before a moment in microseconds since the epoch."""
+    columns = EXECUTIONS.c
+    is_old = columns.finished_at < to_text(before_us)
+    query = sa.select(sa.func.count()).where(columns.status.in_(FINAL_STATUSES), is_old)
+    return connection.execute(query).scalar_one()
 
 
 def runners(connection: sa.Connection) -> list[RunnerRow]:

@@ -5,6 +5,7 @@ of power; foreign keys enforced; transactions begun by us alone.
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 import tempfile
@@ -24,11 +25,13 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.store.contract import POOL_SIZE, Writer
+from cloacina.store.file_system import network_mount_of
 from cloacina.store.schema import ensure_schema
 from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter
 
+_LOG = logging.getLogger("cloacina")
 BUSY_TIMEOUT_MS = 10_000
 _OPEN_HERE: "weakref.WeakSet[SqliteDatabase]" = weakref.WeakSet()
 
@@ -51,6 +54,7 @@ class SqliteDatabase:
         self.is_private = self._private is not None
         self._synchronous = "OFF" if self.is_private else "FULL"
         self._check(location)
+        self._warn_of_network()
         self.engine = sa.create_engine(
             "sqlite://",
             creator=lambda: _connect(self.path, location.mode),
@@ -146,6 +150,17 @@ class SqliteDatabase:
         if not self.path.parent.is_dir():
             raise InvalidUrlError(
                 str(self.path), f"lies in {self.path.parent}, which is not a directory"
+            )
+
+    def _warn_of_network(self) -> None:
+        mount = network_mount_of(self.path)
+        if mount is not None:
+            _LOG.warning(
+                "the database %s lies on a network file system (%s at %s), where SQLite cannot "
+                "keep processes apart and may lose it: use a local disk, or PostgreSQL",
+                self.path,
+                mount.kind,
+                mount.path,
             )
 
     def _prepare(self, connection: object, _entry: ConnectionPoolEntry | None) -> None:

@@ -15,7 +15,7 @@ from cloacina.errors import (
     ExecutionNotFoundError,
 )
 from cloacina.planner.events import StoredExecution
-from cloacina.store import reader
+from cloacina.store import census, reader
 from cloacina.store.drivers import require_psycopg
 from cloacina.store.schema import HEAD, current_revision
 from cloacina.store.sqlite_look import SqliteLook
@@ -99,6 +99,11 @@ class Viewer:
             if len(found) > 1:
                 raise AmbiguousExecutionIdError(prefix, found)
             return reader.load(connection, found[0])
+
+    def count_ended_before(self, before_us: int) -> int:
+        """Return how many executions ended before a moment in microseconds since the epoch."""
+        with self._look.read() as connection:
+            return census.count_ended_before(connection, before_us)
 
     def unfinished(self, package_digest: str) -> list[StoredExecution]:
         """Return the executions of a package that have not ended, oldest first."""

@@ -5,8 +5,15 @@ import click
 from cloacina.ctl.lazy_group import CommandReference, LazyGroup
 
 _COMMANDS = {
+    "cancel": CommandReference("cloacina.ctl.execution.control:cancel", "End an execution."),
     "list": CommandReference(
         "cloacina.ctl.execution.listing:list_executions", "List executions, the newest first."
+    ),
+    "pause": CommandReference(
+        "cloacina.ctl.execution.control:pause", "Start nothing more of an execution for now."
+    ),
+    "resume": CommandReference(
+        "cloacina.ctl.execution.control:resume", "Go on with a paused execution."
     ),
     "show": CommandReference(
         "cloacina.ctl.execution.show:show", "Show one execution as it stands."
