@@ -7,6 +7,7 @@ import pytest
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.events import AttemptEnded, Claimed, Now, Requested
+from cloacina.planner.offered import OffersSeen
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.rules import all_of, task_failed
 from cloacina_sdk.signals import Fatal, Retry
@@ -169,6 +170,18 @@ def test_a_retry_that_was_due_when_it_was_claimed_starts_on_resume() -> None:
     assert world.running == {}
     world.ask(Wish.RESUME)
     assert world.started() == ["b"]
+
+
+def test_an_offer_of_what_is_paused_is_withdrawn_by_a_runner_that_stops_too() -> None:
+    world = World(slots=1)
+    world.submit(a_workflow(a_task("a")), id="busy")
+    execution = world.submit(a_workflow(a_task("a")))
+    world.step(OffersSeen(peer_slots=1, offers=()))
+    assert execution.tasks[0].sub_status == "Offered"
+    world.planner.start_nothing_more()
+    world.planner.step(Requested(execution_id="e", wish=Wish.PAUSE), world.now)
+    assert list(execution.offers.withdrawn) == [(0, 1)]
+    assert execution.tasks[0].sub_status is None
 
 
 def test_pausing_and_resuming_in_a_queue_starts_a_task_once() -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
     from simulation.world import World
 
-Waiting = dict[tuple[str, int], tuple[int, str]]
-"""Ready tasks of a runner: (execution, task) -> its place, lower first."""
+Waiting = dict[tuple[str, int], tuple[tuple[int, str], int]]
+"""Ready tasks of a runner: (execution, task) -> its place, lower first, and how often it paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ class Monitor:
     def waiting(self, runner: "SimulatedRunner") -> Waiting:
         """Return what is ready to start in the executions that ``runner`` owns."""
         return {
-            (name, task.number): (-snapshot.execution.priority, snapshot.execution.created_at)
+            (name, task.number): (
+                (-snapshot.execution.priority, snapshot.execution.created_at),
+                sum(event.kind == "execution_paused" for event in snapshot.events),
+            )
             for name, snapshot in self.snapshots.items()
             if snapshot.execution.owner == runner.id and snapshot.execution.status == "Running"
             if name not in runner.neighbours.in_doubt
@@ -122,8 +125,12 @@ class Monitor:
             self._check_not_late(runner, waiting)
             planned = (s for name, s in self.snapshots.items() if runner.planner.owns(name))
             offers.check_idle(runner.id, runner.planner, planned)
-        both = waiting_before.keys() & waiting.keys()
-        passed_over = [waiting[key] for key in both if runner.planner.owns(key[0])]
+        passed_over = [
+            place
+            for key, (place, pauses) in waiting.items()
+            if key in waiting_before and pauses == waiting_before[key][1]
+            if runner.planner.owns(key[0])
+        ]
         for token in begun:
             row = self.snapshots[self.bodies[token].execution_id].execution
             place = -row.priority, row.created_at

@@ -53,7 +53,8 @@ class World:
             }
             for workflow, natures in zip(plan.workflows, plan.natures, strict=True)
         }
-        self._agenda: list[tuple[int, int, Callable[[], object]]] = []
+        self._agenda: list[tuple[int, int, int, Callable[[], object]]] = []
+        """When, in which order of what comes at once, a number, and what."""
         self._entries = 0
         self._runners: dict[str, SimulatedRunner] = {}
         self._asked = False
@@ -85,7 +86,8 @@ class World:
     def after(self, wait_us: int, action: Callable[[], object]) -> None:
         """Enter something into the agenda."""
         self._entries += 1
-        heappush(self._agenda, (self.now_us + wait_us, self._entries, action))
+        lot = self.dice.getrandbits(4)
+        heappush(self._agenda, (self.now_us + wait_us, lot, self._entries, action))
 
     def pass_time(self, duration_us: int) -> None:
         """Let the others go on while the caller stands still."""
@@ -155,7 +157,7 @@ class World:
         return body
 
     def _take_entry(self) -> None:
-        at_us, _, action = heappop(self._agenda)
+        at_us, _, _, action = heappop(self._agenda)
         self.now_us = max(self.now_us, at_us)
         require(self._entries < MOST_ENTRIES, "it goes round in circles")
         try:

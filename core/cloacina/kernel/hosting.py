@@ -5,7 +5,7 @@ to wait: an idle runner asks the database nothing.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from cloacina.errors import EngineError, StoreUnavailableError
@@ -81,6 +81,10 @@ class Hosting:
     def end(self, ended: AttemptEnded, *, is_told: bool) -> None:
         """Take the end of an attempt that may be a guest's."""
         self._guests.end(ended.token, ended.result, is_told=is_told)
+
+    def settle(self, gone: Collection[str]) -> None:
+        """Take note of a commit that wrote everything but the executions ``gone``."""
+        self._guests.settle(gone)
 
     def report(self) -> bool:
         """Tell owners of ends; return whether this runner may be one of them."""

@@ -141,6 +141,7 @@ class Kernel:
         committed = self._committer.commit(effects)
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
+        self._hosting.settle(committed.gone)
         self._lookout.close_commands()
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():

@@ -4,7 +4,7 @@ The claim was durable before the body began. What its owner thinks of it is foun
 one that it wants to end is asked to, and one whose claim is gone is ended by force.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cloacina.planner.events import Identity
@@ -58,6 +58,8 @@ class Guests:
         """Begin without any."""
         self._running: dict[str, OpenOffer] = {}
         self._reports: dict[str, GuestReport] = {}
+        self._told: dict[str, GuestReport] = {}
+        """Ends that an owner here knows, but has not written yet."""
         self._stopped: set[StopGuest] = set()
 
     @property
@@ -68,7 +70,7 @@ class Guests:
     @property
     def tokens(self) -> list[str]:
         """The tokens of all that run, or ended and were not reported."""
-        return [*self._running, *self._reports]
+        return [*self._running, *self._reports, *self._told]
 
     @property
     def reports(self) -> list[GuestReport]:
@@ -80,16 +82,26 @@ class Guests:
         self._running[claimed.token] = claimed.offer
 
     def end(self, token: str, result: Changes | TaskFailure, *, is_told: bool) -> None:
-        """Take the end of a guest, if it is one; report it unless its owner ``is_told`` already."""
+        """Take the end of a guest, if it is one.
+
+        It is to be reported, unless its owner ``is_told`` already and can write it (see ``settle``).
+        """
         offer = self._running.pop(token, None)
         self._stopped = {stop for stop in self._stopped if stop.token != token}
-        if offer is not None and not is_told:
-            self._reports[token] = GuestReport(
+        if offer is not None:
+            (self._told if is_told else self._reports)[token] = GuestReport(
                 execution_id=offer.identity.execution_id,
                 task_number=offer.task_number,
                 attempt=offer.attempt,
                 result=ExecutionResult.of(token, result),
             )
+
+    def settle(self, gone: Collection[str]) -> None:
+        """Take note that what owners here were told is written, but for the executions ``gone``."""
+        for token, report in self._told.items():
+            if report.execution_id in gone:  # its next owner waits for the end
+                self._reports[token] = report
+        self._told.clear()
 
     def reported(self, report: GuestReport) -> None:
         """Take note that an owner can see how a guest ended."""

@@ -94,7 +94,7 @@ class Offers:
         """Bring the offers in line with the queue and the window; return what that changed."""
         if not self._open and not self._window:
             return []
-        changed = self._tidy(executions)
+        changed = self.tidy(executions)
         while self._open and (len(self._open) > self._window or self._is_outranked()):
             last = max(self._open.values(), key=lambda offer: offer.place)
             execution = executions[last.place.execution_id]
@@ -112,7 +112,7 @@ class Offers:
             offer.place.descending_priority for offer in self._open.values()
         )
 
-    def _tidy(self, executions: Executions) -> list[ExecutionState]:
+    def tidy(self, executions: Executions) -> list[ExecutionState]:
         """Forget what is not on offer any more, and withdraw what must not start now."""
         changed = []
         for key in list(self._open):

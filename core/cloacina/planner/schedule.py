@@ -190,7 +190,9 @@ class Schedule:
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> list[ExecutionState]:
         """Offer to others what has no slot here; return the executions that this changes."""
-        return [] if self.is_closing else self.offers.fill(executions, now)
+        if self.is_closing:
+            return self.offers.tidy(executions)
+        return self.offers.fill(executions, now)
 
     def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
