@@ -23,6 +23,7 @@ from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.retry_condition import as_conditions
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
 from cloacina_sdk.throttle import Throttle
@@ -241,10 +242,20 @@ def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
     if "retry_backoff" in given:
         fields["backoff"] = _named("retry_backoff", given["retry_backoff"], _BACKOFFS)
     if "retry_condition" in given:
-        fields["conditions"] = (_named("retry_condition", given["retry_condition"], _CONDITIONS),)
+        fields["conditions"] = _conditions(given["retry_condition"])
     if "retry_jitter" in given:
         fields["with_jitter"] = given["retry_jitter"]
     return fields
+
+
+def _conditions(given: object) -> tuple[RetryCondition, ...]:
+    several = given if isinstance(given, list | tuple | set | frozenset) else [given]
+    return as_conditions(
+        [
+            _named("retry_condition", each, _CONDITIONS) if isinstance(each, str) else each
+            for each in several
+        ]
+    )
 
 
 def _named(option: str, name: object, choices: Mapping[str, Callable[[], T]]) -> T:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cloacina_sdk.definition import TaskDefinition
     from cloacina_sdk.json_text import JsonValue
-    from cloacina_sdk.retry import RetryPolicy
+    from cloacina_sdk.retry import ConditionLike, RetryPolicy
     from cloacina_sdk.throttle import RateLimit
 
     F = TypeVar("F", bound=Callable[..., object])
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         retry_max_delay_ms: int | None = None,
         retry_delay: timedelta | float | str | None = None,
         retry_max_delay: timedelta | float | str | None = None,
-        retry_condition: str | None = None,
+        retry_condition: str | ConditionLike | Sequence[str | ConditionLike] | None = None,
         retry_jitter: bool | None = None,
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
@@ -65,7 +65,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     retry_max_delay_ms: int | None = None,
     retry_delay: timedelta | float | str | None = None,
     retry_max_delay: timedelta | float | str | None = None,
-    retry_condition: str | None = None,
+    retry_condition: str | ConditionLike | Sequence[str | ConditionLike] | None = None,
     retry_jitter: bool | None = None,
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
@@ -100,7 +100,8 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         retry_max_delay_ms: the longest delay in milliseconds (default 60000).
         retry_delay: the first delay as a timedelta, seconds, or text such as "5s".
         retry_max_delay: the longest delay in the same forms.
-        retry_condition: "all" (default), "transient" or "never".
+        retry_condition: which errors are retried: "all" (default), "transient", "never", exception
+            classes, functions of the error, or a list of any of these, of which one has to match.
         retry_jitter: whether delays are varied by a quarter either way (default).
         trigger_rules: when the task runs, from builders such as `all_of`.
         allow_failure: whether the workflow can complete though this task failed.

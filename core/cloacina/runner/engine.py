@@ -19,6 +19,7 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
+from cloacina.runner.events import Bulletin
 from cloacina.runner.fleet import Fleet
 from cloacina.runner.outbox import Outbox
 from cloacina.runner.pruner import Pruner
@@ -75,6 +76,8 @@ class Engine:
         )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
+        self.bulletin = Bulletin()
+        self._neighbours.when_changed(self.bulletin.changed)
         try:
             self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
         except BaseException:
@@ -109,6 +112,10 @@ class Engine:
         request = Await(execution_id)
         self._kernel.send(request)
         return request.ended
+
+    def ask_for_changes(self) -> None:
+        """Have the other runners ring when they change something."""
+        self._neighbours.ask_for_changes()
 
     def ask(self, execution_id: str, wish: Wish) -> bool:
         """Ask something of an execution; return whether it is in flight here, and was changed."""
