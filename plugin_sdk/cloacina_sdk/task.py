@@ -49,6 +49,9 @@ if TYPE_CHECKING:
         concurrency_key: str | None = None,
         max_concurrent: int | None = None,
         rate_limit: RateLimit | str | None = None,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
+        on_retry: Callable[..., object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -76,6 +79,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     concurrency_key: str | None = None,
     max_concurrent: int | None = None,
     rate_limit: RateLimit | str | None = None,
+    on_success: Callable[..., object] | None = None,
+    on_failure: Callable[..., object] | None = None,
+    on_retry: Callable[..., object] | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -118,6 +124,12 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
             number wherever you name the key.
         rate_limit: how many attempts of this task may start in each window of the clock, over
             all runners on the database: "10/s", "5/m", "100/h", "1000/d", or a RateLimit.
+        on_success: called with task id and context after the task completed.
+        on_failure: called with task id, error text and context after each failed attempt; the
+            context has what the body had changed.
+        on_retry: like `on_failure`, if another attempt follows. All three may be async, are called
+            after the state is durable, at most once, and change nothing by what they raise.
+            Packages cannot have them.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
@@ -125,6 +137,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         InvalidRuleError: if the trigger rule is malformed.
     """
     from cloacina_sdk import definition, mapped, throttle  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -145,6 +158,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         timeout=timeout,
         mapped=mapped.checked(map_over, map_into, max_parallel),
         throttle=throttle.checked(concurrency_key, max_concurrent, rate_limit),
+        callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)
 
