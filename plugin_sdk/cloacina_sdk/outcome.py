@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import traceback
 from collections.abc import Awaitable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidReturnError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.signals import Fatal, Retry
-from cloacina_sdk.verdict import is_retry_approved
+from cloacina_sdk.verdict import is_retry_approved, left_behind
 
 TEXT_LIMIT_BYTES = 16 * 1024
 NAME_LIMIT_BYTES = 500
@@ -47,6 +48,8 @@ class TaskFailure:
         error_types: the names of the error's class and of all its bases, the nearest first; none
             where no exception stands behind the failure.
         is_retry_approved: whether a retry predicate of the task said yes.
+        left: what the body had changed in its context when it raised, where that is known; it is
+            no part of any document.
     """
 
     error_type: str
@@ -58,6 +61,7 @@ class TaskFailure:
     retry_after_ms: int | None = None
     error_types: tuple[str, ...] = ()
     is_retry_approved: bool = False
+    left: Changes | None = field(default=None, compare=False, repr=False)
 
     def to_document(self) -> dict[str, JsonValue]:
         """Return an object that `read` reads."""
@@ -129,6 +133,7 @@ def failure_of(error: BaseException) -> TaskFailure:
         retry_after_ms=error.after_ms if isinstance(error, Retry) else None,
         error_types=tuple(type_name(kind) for kind in _classes_of(error)),
         is_retry_approved=is_retry_approved(error),
+        left=left_behind(error),
     )
 
 

@@ -10,7 +10,7 @@ from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import decode
 from cloacina_sdk.mapped import Element, result_of
 from cloacina_sdk.outcome import absorb
-from cloacina_sdk.verdict import judge
+from cloacina_sdk.verdict import judge, note_left
 
 
 def perform(
@@ -35,6 +35,7 @@ def perform(
         return _changes(returned, context, texts, element)
     except Exception as error:
         judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
         raise
 
 
@@ -50,6 +51,7 @@ async def perform_async(
         return _changes(returned, context, texts, element)
     except Exception as error:
         judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
         raise
 
 

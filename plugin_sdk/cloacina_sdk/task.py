@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         map_over: str | None = None,
         map_into: str | None = None,
         max_parallel: int | None = None,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
+        on_retry: Callable[..., object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -69,6 +72,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     map_over: str | None = None,
     map_into: str | None = None,
     max_parallel: int | None = None,
+    on_success: Callable[..., object] | None = None,
+    on_failure: Callable[..., object] | None = None,
+    on_retry: Callable[..., object] | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -104,6 +110,12 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         map_into: the key of the list of its results; the task's id if absent.
         max_parallel: how many of its elements may run at once; by default as many as the
             runner has slots.
+        on_success: called with task id and context after the task completed.
+        on_failure: called with task id, error text and context after each failed attempt; the
+            context has what the body had changed.
+        on_retry: like `on_failure`, if another attempt follows. All three may be async, are called
+            after the state is durable, at most once, and change nothing by what they raise.
+            Packages cannot have them.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
@@ -111,6 +123,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         InvalidRuleError: if the trigger rule is malformed.
     """
     from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -130,6 +143,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure=allow_failure,
         timeout=timeout,
         mapped=mapped.checked(map_over, map_into, max_parallel),
+        callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)
 

@@ -1,6 +1,6 @@
-"""Ask a task's retry predicates about an error, where the body ran, and note what they say.
+"""Note on an error what is known only where the body ran: what it left, what predicates say.
 
-The verdict is attached to the exception itself, on which it reaches whoever describes the failure.
+It is attached to the exception itself, on which it reaches whoever describes the failure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from cloacina_sdk.changes import Changes
+
 _ATTRIBUTE = "__cloacina_is_retry_approved__"
+_LEFT = "__cloacina_left__"
 
 
 def judge(body: Callable[..., object], error: Exception) -> None:
@@ -40,3 +43,15 @@ def judge(body: Callable[..., object], error: Exception) -> None:
 def is_retry_approved(error: BaseException) -> bool:
     """Whether a predicate said yes to an error that was judged."""
     return getattr(error, _ATTRIBUTE, False) is True
+
+
+def note_left(error: Exception, changes: Changes) -> None:
+    """Note what a body had changed in its context when it raised."""
+    with suppress(AttributeError, TypeError):  # a class may forbid attributes
+        setattr(error, _LEFT, changes)
+
+
+def left_behind(error: BaseException) -> Changes | None:
+    """Return what was noted, if anything was."""
+    found = getattr(error, _LEFT, None)
+    return found if isinstance(found, Changes) else None

@@ -341,3 +341,15 @@ def test_a_failure_tells_the_classes_of_its_error_and_what_the_predicate_said(
             assert isinstance(told, TaskFailure)
             assert told.error_types[:3] == ("acme_tasks.Busy", "ConnectionError", "OSError")
             assert told.is_retry_approved is is_approved
+
+
+def test_a_package_with_callbacks_is_refused_by_name(tmp_path: Path) -> None:
+    source = """
+        from cloacina_sdk import task
+
+        @task(on_failure=print)
+        def act(context): ...
+    """
+    directory = write_module(tmp_path / "package", source)
+    with pytest.raises(PackageLoadError, match=r"task 'act': a package cannot have on_success"):
+        describe_package(directory, PACKAGE, [MODULE])

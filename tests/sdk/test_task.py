@@ -167,7 +167,7 @@ def test_wrong_durations_and_rules_are_refused_at_once_too() -> None:
         task(trigger_rules={"type": "Sometimes"})
 
 
-@pytest.mark.parametrize("option", ["on_success", "invokes", "retries"])
+@pytest.mark.parametrize("option", ["invokes", "retries"])
 def test_unknown_options_are_refused(option: str) -> None:
     with pytest.raises(TypeError, match=option):
         task(**{option: 1})  # type: ignore[call-overload]  # on purpose

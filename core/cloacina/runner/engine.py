@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pluggy
 
+from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
@@ -55,6 +56,7 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
+        self._callbacks = CallbackCaller(runtime, fleet.bodies.variables.get)
         writer = self.database.open_writer(runner_id)
         self._kernel = Kernel(
             planner=Planner(
@@ -63,7 +65,7 @@ class Engine:
             ),
             writer=writer,
             neighbours=self._neighbours,
-            observer=Observer(plugins),
+            observer=Observer(plugins, self._callbacks),
             clock=self.clock,
         )
         self._loop_executor = fleet.loop
@@ -136,6 +138,7 @@ class Engine:
             self._pruner.close()
         deadline = time.monotonic() + timeout_s
         self._kernel.stop(timeout_s)
+        self._callbacks.close(max(0.0, deadline - time.monotonic()))
         self._kernel.dispatcher.close(max(0.0, deadline - time.monotonic()))
         self._neighbours.leave()
         self.database.close()
