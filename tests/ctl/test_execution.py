@@ -1,6 +1,7 @@
 """Looking at executions without being a runner."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_why_an_execution_or_a_task_does_not_run_is_said(place: Place, ran: list
     assert line == "Completed: task 'only' completed\n"
     unknown = place.invoke("execution", "why", ran[0], "onyl")
     assert unknown.exit_code == 2
-    assert "has no task 'onyl'; did you mean 'only'?" in unknown.output
+    assert "has no task 'onyl'; it has 'only'" in unknown.output
 
 
 def test_what_nobody_has_is_explained_without_a_runner(
@@ -184,6 +185,34 @@ def test_what_nobody_has_is_explained_without_a_runner(
     output = ok(place.invoke("execution", "why", ran[0])).output
     assert output.startswith("NoOwner: task 'only' does not run: no runner has the execution\n")
     assert "start a runner that knows workflow 'embedded::plain'" in output
+
+
+def test_what_tasks_said_is_shown_line_by_line(
+    place: Place, where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.path.is_dir()
+    monkeypatch.setenv("CLOACINA_DATABASE", where.url)
+    with collecting(Collection()) as collection, WorkflowBuilder("says"):
+
+        @task(id="says")
+        def says(_context: dict[str, int]) -> None:
+            logging.getLogger("me").warning("two\nlines \x1b[31m")
+
+    with DefaultRunner(where.url, runtime=Runtime(collection=collection)) as runner:
+        execution_id = runner.execute("says", timeout=30).execution_id
+    lines = ok(place.invoke("execution", "logs", execution_id, "says")).output.splitlines()
+    assert [line.partition("  ")[2] for line in lines] == [
+        "says  warning me: two",
+        "says  warning me: lines \\x1b[31m",
+    ]
+    (entry,) = document(ok(place.invoke("execution", "logs", execution_id[:20], "--json")))
+    assert (entry["task"], entry["attempt"], entry["seq"]) == ("says", 1, 1)
+    assert (entry["level"], entry["logger"]) == (30, "me")
+    none = ok(place.invoke("execution", "logs", execution_id, "--attempt", "2"))
+    assert "nothing was said" in none.output
+    wrong = place.invoke("execution", "logs", execution_id, "nobody")
+    assert wrong.exit_code != 0
+    assert "has no task 'nobody'; it has 'says'" in wrong.output
 
 
 def test_the_history_is_shown(place: Place, ran: list[str]) -> None:

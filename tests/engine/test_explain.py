@@ -18,7 +18,7 @@ from cloacina import (
     WorkflowBuilder,
     task,
 )
-from cloacina.errors import ExecutionNotFoundError, UnknownTaskError
+from cloacina.errors import ExecutionNotFoundError, TaskNotFoundError
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
@@ -128,6 +128,8 @@ CASES: dict[Reason, Facts] = {
     Reason.PRIORITY: replace(FACTS, standing=with_queue(FULL, replace(IN_QUEUE, preferred=2))),
     Reason.SLOT: replace(FACTS, standing=with_queue(FULL, IN_QUEUE)),
     Reason.POOL: replace(FACTS, standing=with_queue(FREE, replace(IN_QUEUE, has_room=False))),
+    Reason.CONCURRENCY_KEY: replace(FACTS, standing=replace(FREE, limits={1: ("key", "k")})),
+    Reason.RATE: replace(FACTS, standing=replace(FREE, limits={1: ("rate", "5/s")})),
     Reason.OFFERED: replace(
         FACTS, stored=with_task(sub_status="Offered"), standing=with_queue(FULL, IN_QUEUE)
     ),
@@ -260,7 +262,7 @@ def test_a_runner_explains_what_it_has_and_others_explain_it_too(
         gate.opened.set()
         assert urgent.wait(DEADLINE_S).status == "Completed"
         assert other.explain(urgent.id).reason is Reason.COMPLETED
-        with pytest.raises(UnknownTaskError, match="'second'"):
+        with pytest.raises(TaskNotFoundError, match="'second'"):
             other.explain(running.id, "secnod")
         with pytest.raises(ExecutionNotFoundError):
             other.explain("nope")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
@@ -46,6 +47,10 @@ class MemoryNeighbours(ABC):
         self._gate.before_read()
         ended = self._database.has_ended(execution_id)
         return self._database.load(execution_id) if ended else None
+
+    def taken(self, question: Question) -> Taken:
+        self._gate.before_read()
+        return self._database.taken(question)
 
     def settle(self, request: Requested, now: Now, *, is_new: bool) -> Settled:
         with self._gate.transaction():

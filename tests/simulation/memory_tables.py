@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cloacina.planner.events import Requested, Verdict
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    Snapshot,
+    TaskRow,
+)
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
@@ -20,6 +28,7 @@ class Draft:
     attempts: dict[tuple[int, int], AttemptRow] = field(default_factory=dict)
     events: dict[int, EventRow] = field(default_factory=dict)
     offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
+    logs: dict[tuple[int, int, int], LogRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Snapshot) -> "Draft":
@@ -29,6 +38,7 @@ class Draft:
             {(attempt.task_number, attempt.number): attempt for attempt in stored.attempts},
             {event.seq: event for event in stored.events},
             {(offer.task_number, offer.attempt): offer for offer in stored.offers},
+            {(line.task_number, line.attempt, line.seq): line for line in stored.logs},
         )
 
     def sealed(self) -> Snapshot:
@@ -38,6 +48,7 @@ class Draft:
             tuple(self.attempts[key] for key in sorted(self.attempts)),
             tuple(self.events[seq] for seq in sorted(self.events)),
             tuple(self.offers[key] for key in sorted(self.offers)),
+            tuple(self.logs[key] for key in sorted(self.logs)),
         )
 
 

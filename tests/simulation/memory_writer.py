@@ -9,10 +9,25 @@ from cloacina.planner.events import Verdict
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
+from cloacina.store.log_rows import NewLogLine
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    TaskRow,
+    holds_key,
+)
 
 
 class SimulatedLink:
@@ -38,6 +53,7 @@ class SimulatedLink:
             self._change_attempts(drafts, batch)
             self._insert_offers(drafts, batch)
             self._move_executions(drafts, batch)
+            self._insert_logs(drafts, batch)
             self._insert_events(drafts, batch)
         except ValueError as error:
             raise RefusedError(error) from error
@@ -118,7 +134,8 @@ class SimulatedLink:
             draft = self._tables.draft(drafts, start.execution_id)
             if start.task_number not in draft.tasks:
                 raise ValueError("FOREIGN KEY constraint failed")
-            attempt = AttemptRow(*start, None, None, None, None, None)
+            self._check_slots(drafts, start)
+            attempt = AttemptRow(*start[:6], None, None, None, None, None, *start[6:])
             insert(draft.attempts, (start.task_number, start.number), attempt)
         for close in cast("list[rows.AttemptClose]", batch.rows["attempt_closes"]):
             draft = self._tables.draft(drafts, close.execution_id)
@@ -126,7 +143,25 @@ class SimulatedLink:
             found = draft.attempts.get(key)
             if found is None or found.token != close.token or found.outcome is not None:
                 raise MissedError
-            draft.attempts[key] = AttemptRow(*found[:6], *close[:5])
+            draft.attempts[key] = AttemptRow(*found[:6], *close[:5], *found[11:])
+
+    def _check_slots(self, drafts: Mapping[str, Draft], start: rows.NewAttempt) -> None:
+        if start.concurrency_slot is None and start.rate_slot is None:
+            return
+        wanted_key = start.concurrency_key, start.concurrency_slot
+        wanted_rate = start.rate_key, start.rate_slot
+        for name in {*self._tables.executions, *drafts}:
+            draft = drafts.get(name)
+            found = draft.attempts.values() if draft else self._tables.executions[name].attempts
+            for attempt in found:
+                if holds_key(attempt) and wanted_key == (
+                    attempt.concurrency_key,
+                    attempt.concurrency_slot,
+                ):
+                    raise SlotTakenError(ValueError("UNIQUE constraint failed"))
+                has_rate = attempt.rate_slot is not None
+                if has_rate and wanted_rate == (attempt.rate_key, attempt.rate_slot):
+                    raise SlotTakenError(ValueError("UNIQUE constraint failed"))
 
     def _move_executions(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for move in cast("list[rows.ExecutionMove]", batch.rows["execution_moves"]):
@@ -145,6 +180,11 @@ class SimulatedLink:
                 event_count=move.event_count,
                 priority=move.priority,
             )
+
+    def _insert_logs(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[NewLogLine]", batch.rows["logs"]):
+            draft = self._tables.draft(drafts, new.execution_id)
+            insert(draft.logs, (new.task_number, new.attempt, new.seq), LogRow._make(new))
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):

@@ -87,6 +87,7 @@ class Monitor:
                 invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
+            invariants.check_limits(self.snapshots.values(), self._topologies)
             if after.execution.status in FINAL:
                 self.last_end_us = at_us
                 self.ends.setdefault(execution_id, set()).add(after.execution.status)

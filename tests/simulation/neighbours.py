@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloacina.kernel.requests import LookAround
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
@@ -99,6 +100,9 @@ class SimulatedNeighbours:
         answer = settled.verdict and settled.verdict.answer
         self._runner.log(f"settles {what}: {answer}")
         return settled
+
+    def taken(self, question: Question) -> Taken:
+        return self._inner.taken(question)
 
     def migrate(
         self, request: Requested, find_target: FindTarget, now: Now, *, is_new: bool

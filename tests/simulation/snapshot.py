@@ -64,6 +64,15 @@ class AttemptRow(NamedTuple):
     error_type: str | None
     error_message: str | None
     traceback: str | None
+    concurrency_key: str | None
+    concurrency_slot: int | None
+    rate_key: str | None
+    rate_slot: int | None
+
+
+def holds_key(attempt: AttemptRow) -> bool:
+    """Whether an attempt has a slot of a concurrency key now."""
+    return attempt.outcome is None and attempt.concurrency_slot is not None
 
 
 class EventRow(NamedTuple):
@@ -73,6 +82,18 @@ class EventRow(NamedTuple):
     kind: str
     at: str
     detail: str | None
+
+
+class LogRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    attempt: int
+    seq: int
+    at: str
+    source: str
+    level: int
+    logger: str
+    text: str
 
 
 class OfferRow(NamedTuple):
@@ -100,7 +121,7 @@ class OfferRow(NamedTuple):
     finished_at: str | None
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow | LogRow
 
 
 class Snapshot(NamedTuple):
@@ -114,6 +135,7 @@ class Snapshot(NamedTuple):
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
     offers: tuple[OfferRow, ...] = ()
+    logs: tuple[LogRow, ...] = ()
 
     def task(self, number: int) -> TaskRow:
         """Return the row of a task of the graph, all of which exist, or of an element."""
@@ -126,7 +148,9 @@ class Snapshot(NamedTuple):
         return [task for task in self.tasks if task.parent == parent.number]
 
     def is_held_back(self, element: TaskRow, topology: Topology) -> bool:
-        """Whether an element waits because as many of its task's run as may."""
+        """Whether a task may have to wait for a key or rate, or an element for others of its task."""
+        if spec_of(topology, element).throttle is not None:
+            return True
         if element.parent is None:
             return False
         mapped = topology.tasks[element.parent].mapped
@@ -148,13 +172,21 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
     """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
     known: set[tuple[object, ...]] = set()
     if before is not None:
-        known = {before.execution, *before.tasks, *before.attempts, *before.events, *before.offers}
+        known = {
+            before.execution,
+            *before.tasks,
+            *before.attempts,
+            *before.events,
+            *before.offers,
+            *before.logs,
+        }
     rows: list[Row] = [
         after.execution,
         *after.tasks,
         *after.attempts,
         *after.events,
         *after.offers,
+        *after.logs,
     ]
     left = {offer[:3] for offer in after.offers}
     gone = [offer[:3] for offer in (before.offers if before else ()) if offer[:3] not in left]

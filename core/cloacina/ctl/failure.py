@@ -23,10 +23,10 @@ from cloacina.errors import (
     InvalidTenantError,
     InvalidUrlError,
     MissingDriverError,
+    TaskNotFoundError,
     TenantExistsError,
     TenantNotFoundError,
     UnknownSettingError,
-    UnknownTaskError,
     UnknownWorkflowError,
 )
 from cloacina.packages.refusal import PackageMismatchError, PackageRefusedError, Refusal
@@ -49,7 +49,7 @@ _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownWorkflowError, USAGE),
     (AmbiguousWorkflowError, USAGE),
     (ExecutionNotFoundError, USAGE),
-    (UnknownTaskError, USAGE),
+    (TaskNotFoundError, USAGE),
     (AmbiguousExecutionIdError, USAGE),
     (DatabaseMissingError, USAGE),
     (InvalidUrlError, USAGE),

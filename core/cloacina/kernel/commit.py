@@ -13,7 +13,10 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
+from cloacina.kernel.journal import fields_of
+from cloacina.kernel.meter import Meter
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.claims import Question
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
@@ -45,9 +48,16 @@ class Committer:
     """Writes a runner's changes. Belongs to the kernel's thread, but for ``give_up_at``."""
 
     def __init__(
-        self, *, planner: Planner, writer: Writer, neighbours: Neighbours, clock: Clock
+        self,
+        *,
+        planner: Planner,
+        writer: Writer,
+        neighbours: Neighbours,
+        clock: Clock,
+        meter: Meter,
     ) -> None:
-        """Write what ``planner`` changed through ``writer``."""
+        """Write what ``planner`` changed through ``writer``, and count it on ``meter``."""
+        self._meter = meter
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
@@ -71,13 +81,15 @@ class Committer:
             written = self._write(unsaved, committed)
             committed.has_written |= bool(written.saved)
             for execution in written.saved:
+                self._meter.saved(execution)
                 changes = execution.unsaved.offers
                 committed.has_news |= changes is not None and changes.concern_others
                 self._planner.saved(execution)
+            self._yield_slots(written)
             committed.gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
             saved = set(map(id, written.saved))
-            contested = set(map(id, written.contested))
+            contested = set(map(id, [*written.contested, *written.contended]))
             void: list[str] = []
             kept: list[Effect] = []
             for effect in effects:
@@ -97,6 +109,34 @@ class Committer:
                 break  # there was no time left to join again
         return committed
 
+    def _yield_slots(self, written: Written) -> None:
+        """Have the planner take back what holds slots of keys and rates that others have."""
+        if not written.contended:
+            return
+        claims = [start.claim for each in written.contended for start in each.unsaved.starts]
+        question = Question(
+            keys={claim.key for claim in claims if claim.key is not None},
+            rates={
+                (claim.rate_key, claim.rate_slot)
+                for claim in claims
+                if claim.rate_key is not None and claim.rate_slot is not None
+            },
+        )
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                taken = self._neighbours.taken(question)
+            except StoreUnavailableError as error:
+                _LOG.warning("%s; trying again in %g s", error, pause_s)
+                if self._is_out_of_time():
+                    written.postponed.extend(written.contended)
+                    return
+                self._clock.pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._planner.give_way(written.contended, taken, self._clock.now())
+                return
+
     def _let_go(self, written: Written) -> dict[str, EngineError]:
         """Have the planner forget what could not be written; return why."""
         gone: dict[str, EngineError] = {e.id: OwnershipLostError(e.id) for e in written.lost}
@@ -105,7 +145,7 @@ class Committer:
         refused = (execution for execution, _ in written.rejected)
         for execution in (*written.lost, *refused, *written.postponed):
             if not isinstance(gone[execution.id], DuplicateExecutionError):  # else it was foreseen
-                _LOG.error("%s", gone[execution.id])
+                _LOG.error("%s", gone[execution.id], extra=fields_of(execution.identity))
             self._planner.forget(execution.id)
         return gone
 
@@ -128,7 +168,8 @@ class Committer:
                     new = [each for each in unsaved if each.stored_status is None]
                     written = Written(postponed=new)
                 left, written.postponed = written.postponed, []
-                written.add(self._writer.commit(left))
+                with self._meter.commit_of(len(left)):
+                    written.add(self._writer.commit(left))
             except EvictedError as error:
                 self.note_eviction(error)
                 written = Written(postponed=list(unsaved))

@@ -24,12 +24,15 @@ from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.hosting import Hosting
+from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
+from cloacina.kernel.meter import Meter
 from cloacina.kernel.observe import Observer
 from cloacina.kernel.requests import (
     Ask,
     Await,
     Inquire,
+    LinesWait,
     LookAround,
     Request,
     Retry,
@@ -48,8 +51,10 @@ from cloacina.planner.effects import (
 )
 from cloacina.planner.events import (
     AttemptEnded,
+    AttemptSaid,
     Claimed,
     Event,
+    LimitsRead,
     Requested,
     TimePassed,
     Verdict,
@@ -84,14 +89,16 @@ class Kernel:
         self._neighbours = neighbours
         self._observer = observer
         self._clock = clock
+        self.meter = Meter()
         self._committer = Committer(
-            planner=planner, writer=writer, neighbours=neighbours, clock=clock
+            planner=planner, writer=writer, neighbours=neighbours, clock=clock, meter=self.meter
         )
         self._lookout = Lookout(neighbours, clock)
         self._hosting = Hosting(
             planner=planner, neighbours=neighbours, lookout=self._lookout, clock=clock
         )
         self._waiters = Waiters()
+        self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._stop: Stop | None = None
         self._has_obeyed = False
@@ -167,6 +174,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
+        self.meter.look(self._planner)
         if committed.has_written:
             self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
@@ -177,13 +185,16 @@ class Kernel:
             self.dispatcher.variables.pop(execution_id, None)
             self._waiters.refuse_end(execution_id, error)
         self._carry_out(committed.due)
-        if any(isinstance(effect, ExecutionEnded) for effect in committed.due):
+        has_freed = self._planner.take_freed()
+        if has_freed or any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
         self._migrate()
         if self._has_obeyed:
             self._has_obeyed = False
             self._neighbours.tell_of_answers()
             self._look_for_answers()  # some may be to commands of our own
+        if self._planner.awaited_keys:
+            self._lookout.wait_for_keys()
         if committed.has_news:
             self._neighbours.tell_of_offers()
         self._host()
@@ -199,7 +210,7 @@ class Kernel:
             self._committer.note_eviction(error)
             self._inbox.put(LookAround())
 
-    def _take(self, message: Request | Event) -> list[Effect]:
+    def _take(self, message: Request | Event | AttemptSaid) -> list[Effect]:
         match message:
             case Submission():
                 return self._begin(message)
@@ -213,6 +224,10 @@ class Kernel:
                 self._retry(message)
             case Inquire():
                 tell([message.answered], self._planner.standing(message.execution_id))
+            case AttemptSaid():
+                self._planner.hear(message)
+            case LinesWait():
+                pass  # it is known now when they are due
             case LookAround():
                 return self._look_around()
             case AttemptEnded():
@@ -233,7 +248,16 @@ class Kernel:
 
     def _take_end(self, ended: AttemptEnded) -> list[Effect]:
         is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
-        self._hosting.end(ended, is_told=is_own)
+        lines = self.logbook.close(ended.token)
+        if lines and is_own:
+            said = AttemptSaid(
+                execution_id=ended.execution_id,
+                task_number=ended.task_number,
+                token=ended.token,
+                lines=lines,
+            )
+            self._planner.hear(said)
+        self._hosting.end(ended, is_told=is_own, lines=lines)
         return self._step(ended)
 
     def _grant(self, ask: Ask) -> list[Effect]:
@@ -347,6 +371,10 @@ class Kernel:
         self._look_for_ends(self._waiters.awaited)
         effects += self._obey()
         self._look_for_answers()
+        awaited = self._planner.awaited_keys
+        taken = self._lookout.taken(awaited) if awaited else None
+        if taken is not None:
+            effects += self._step(LimitsRead(taken))
         effects += self._hosting.look(self.dispatcher, is_closing=self._stop is not None)
         self._lookout.has_looked()
         return effects
@@ -360,7 +388,7 @@ class Kernel:
             else:
                 self._waiters.tell_end(execution_id, restored(found))
 
-    def _messages(self) -> Iterator[Request | Event]:
+    def _messages(self) -> Iterator[Request | Event | AttemptSaid]:
         """Wait for the first message or timer, then take everything else that is there.
 
         However often it is time to look around, one look after all else is enough.
@@ -371,7 +399,9 @@ class Kernel:
                 is_time_to_look = True
             else:
                 yield message
-        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
+        now_us = self._clock.now().monotonic_us
+        yield from self.logbook.take_due(now_us)
+        if self._lookout.take_due(now_us) or is_time_to_look:
             yield LookAround()
         due = self._planner.next_due_us
         if due is not None and due <= self._clock.now().monotonic_us:
@@ -390,6 +420,7 @@ class Kernel:
             self._planner.next_due_us,
             self._stop.give_up_at_us if self._stop else None,
             self._lookout.next_due_us,
+            self.logbook.next_due_us,
         ]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
@@ -397,7 +428,10 @@ class Kernel:
         return min(max(0, due - self._clock.now().monotonic_us) / 1_000_000, threading.TIMEOUT_MAX)
 
     def _step(self, event: Event) -> list[Effect]:
-        return self._planner.step(event, self._clock.now())
+        now = self._clock.now()
+        for said in self.logbook.before(event):
+            self._planner.hear(said)
+        return self._planner.step(event, now)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

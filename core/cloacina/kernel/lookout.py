@@ -1,7 +1,7 @@
 """What a runner finds outside when it looks around, and when it looks again because it could not."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cloacina.errors import (
     EngineError,
@@ -11,11 +11,14 @@ from cloacina.errors import (
 )
 from cloacina.kernel.clock import Clock
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Requested, StoredExecution, Verdict
 from cloacina.store.direct import Settled
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+_BACKSTOP_US = 5_000_000
+"""How long a slot of a key that another runner freed may go unnoticed."""
 
 
 class Lookout:
@@ -27,6 +30,7 @@ class Lookout:
         self._clock = clock
         self._next_us: int | None = None
         self._pause_s = _FIRST_PAUSE_S
+        self._has_asked = False
 
     @property
     def next_due_us(self) -> int | None:
@@ -68,6 +72,23 @@ class Lookout:
         except StoreUnavailableError as error:
             self.look_later(error)
             return ()
+
+    def taken(self, keys: Collection[str]) -> Taken | None:
+        """Return who has slots of keys; ``None`` if that is not to be known now."""
+        try:
+            return self._neighbours.taken(Question(keys=keys))
+        except StoreUnavailableError as error:
+            self.look_later(error)
+            return None
+
+    def wait_for_keys(self) -> None:
+        """Be rung when others free slots of keys, and look for them at times without that."""
+        if not self._has_asked:
+            self._has_asked = True
+            self._neighbours.ask_for_ends()
+        look_at_us = self._clock.now().monotonic_us + _BACKSTOP_US
+        if self._next_us is None or self._next_us > look_at_us:
+            self._next_us = look_at_us
 
     def settle(self, command: Requested) -> Settled:
         """Do what a command asks of an execution that nobody owns; else leave it open."""

@@ -10,10 +10,11 @@ from typing import ClassVar
 from cloacina.errors import EngineError, ExecutionNotRetryableError
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
-from cloacina.store import commands, direct, migration, offers, ownership, reader
+from cloacina.store import commands, direct, limits, migration, offers, ownership, reader
 from cloacina.store.contract import Database
 from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts
@@ -113,6 +114,11 @@ class Member(ABC):
         """Return what others left in the inbox (see ``Neighbours``)."""
         with self._store.read() as connection:
             return commands.open_commands(connection, self._runner_id)
+
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of concurrency keys and rates (see ``Neighbours``)."""
+        with self._store.read() as connection:
+            return limits.taken(connection, question)
 
     def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
         """Return the answers to those of our commands that have one."""

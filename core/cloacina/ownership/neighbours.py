@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
@@ -102,6 +103,14 @@ class Neighbours(Protocol):
         """
         ...
 
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of concurrency keys and rates.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
     def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
         """Return the answers to those commands that have one.
 
@@ -114,10 +123,10 @@ class Neighbours(Protocol):
         """Wake the others: commands of theirs were answered."""
 
     def ask_for_ends(self) -> None:
-        """Have the others ring when executions of theirs end."""
+        """Have the others ring when executions of theirs end, or slots of keys come free."""
 
     def tell_of_ends(self) -> None:
-        """Wake those others that asked: executions of ours ended."""
+        """Wake those others that asked: executions of ours ended, or slots of keys came free."""
 
     def ask_for_changes(self) -> None:
         """Have the others ring whenever they write something, for ``ASKED_FOR_S`` from now."""

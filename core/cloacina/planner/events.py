@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cloacina.model.states import Answer
 from cloacina.model.topology import Topology
+from cloacina.planner.claims import Taken
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -113,6 +114,28 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaidLine:
+    """A line that an attempt printed or logged, under its number within the attempt."""
+
+    seq: int
+    at_us: int
+    source: str
+    level: int
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSaid:
+    """An attempt printed or logged something."""
+
+    execution_id: str
+    task_number: int
+    token: str
+    lines: tuple[SaidLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requested:
     """Somebody wants something of an execution in flight."""
 
@@ -133,8 +156,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsRead:
+    """The database was asked who holds slots of keys that tasks here wait for."""
+
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed | OffersSeen
+Event = Submitted | Claimed | AttemptEnded | Requested | LimitsRead | TimePassed | OffersSeen

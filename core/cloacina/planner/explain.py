@@ -244,6 +244,9 @@ def _ready(facts: Facts, task: StoredTask) -> Explanation:
             unblock="the next runner goes on with it",
             task=name,
         )
+    limit = standing.limits.get(task.number)
+    if limit is not None:
+        return _limited(name, *limit)
     place = standing.queue.get(task.number)
     if place is not None:
         found = _in_queue(name, standing, place)
@@ -253,6 +256,22 @@ def _ready(facts: Facts, task: StoredTask) -> Explanation:
         reason=Reason.STARTING,
         sentence=f"task {name!r} is ready and about to start",
         unblock="nothing stands in its way",
+        task=name,
+    )
+
+
+def _limited(name: str, kind: str, limit: str) -> Explanation:
+    if kind == "key":
+        return Explanation(
+            reason=Reason.CONCURRENCY_KEY,
+            sentence=f"task {name!r} is ready, but all slots of concurrency key {limit!r} are taken",
+            unblock="it starts when an attempt that holds a slot of that key ends, here or elsewhere",
+            task=name,
+        )
+    return Explanation(
+        reason=Reason.RATE,
+        sentence=f"task {name!r} is ready, but as many have started as rate limit {limit!r} allows",
+        unblock="it starts when the next window of that rate begins",
         task=name,
     )
 

@@ -29,3 +29,5 @@ class Standing:
     is_closing: bool
     queue: Mapping[int, InQueue] = field(default_factory=dict)
     """By the number of the task."""
+    limits: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """By the number of the task: ``key`` or ``rate``, and the name of what it waits for."""

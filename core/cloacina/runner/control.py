@@ -143,7 +143,7 @@ class Control(ABC):
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
-            UnknownTaskError: if it has no such task; naming the nearest.
+            TaskNotFoundError: if it has no such task; naming those it has.
         """
         engine = self._require_engine()
         standing = engine.standing(execution_id)

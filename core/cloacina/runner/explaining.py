@@ -1,8 +1,6 @@
 """Collect the facts of which an explanation is made: what is stored, who lives, what is known here."""
 
-from difflib import get_close_matches
-
-from cloacina.errors import UnknownTaskError
+from cloacina.errors import TaskNotFoundError
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
 from cloacina.planner.events import Identity, StoredExecution
@@ -37,7 +35,7 @@ def explain(
         standing: how it stands with this runner, if this runner has it.
 
     Raises:
-        UnknownTaskError: if it has no such task.
+        TaskNotFoundError: if it has no such task.
     """
     facts = Facts(
         stored=stored,
@@ -52,9 +50,7 @@ def explain(
         return explain_execution(facts)
     number = stored.topology.numbers.get(task)
     if number is None:
-        names = list(stored.topology.numbers)
-        near = get_close_matches(task, names, n=3, cutoff=0.6)
-        raise UnknownTaskError(stored.identity.execution_id, task, near or names[:10])
+        raise TaskNotFoundError(stored.identity.execution_id, task, list(stored.topology.numbers))
     return explain_task(facts, number)
 
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
+from cloacina.store import limits
 from cloacina.store.graphs import parse_graph
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
@@ -141,6 +142,7 @@ def release(connection: sa.Connection, gone: Iterable[str]) -> None:
             .where(EXECUTIONS.c.owner.in_(names), _UNFINISHED)
             .values(owner=None)
         )
+        limits.give_back(connection, names)
 
 
 def unowned(connection: sa.Connection) -> list[Unowned]:
@@ -200,6 +202,7 @@ def claim(
             .values(owner=runner_id, epoch=EXECUTIONS.c.epoch + 1),
             [{"wanted": execution_id} for execution_id in claimed],
         )
+        limits.give_back_of(connection, claimed)
     return claimed
 
 

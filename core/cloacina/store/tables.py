@@ -154,9 +154,47 @@ ATTEMPTS: Final = sa.Table(
     _text("error_type", null=True),
     _text("error_message", null=True),
     _text("traceback", null=True),
+    _text("concurrency_key", null=True),
+    _number("concurrency_slot", null=True),
+    _text("rate_key", null=True),
+    sa.Column("rate_slot", sa.BigInteger, nullable=True),
     sa.ForeignKeyConstraint(
         ["execution_id", "task_number"], [TASKS.c.execution_id, TASKS.c.number]
     ),
+    sqlite_with_rowid=False,
+)
+_HOLDS_KEY = sa.text("finished_at IS NULL AND concurrency_slot IS NOT NULL")
+sa.Index(
+    "ux_task_attempts_key_slot",
+    ATTEMPTS.c.concurrency_key,
+    ATTEMPTS.c.concurrency_slot,
+    unique=True,
+    sqlite_where=_HOLDS_KEY,
+    postgresql_where=_HOLDS_KEY,
+)
+_HOLDS_RATE = sa.text("rate_slot IS NOT NULL")
+sa.Index(
+    "ux_task_attempts_rate_slot",
+    ATTEMPTS.c.rate_key,
+    ATTEMPTS.c.rate_slot,
+    unique=True,
+    sqlite_where=_HOLDS_RATE,
+    postgresql_where=_HOLDS_RATE,
+)
+
+TASK_LOGS: Final = sa.Table(
+    "task_logs",
+    METADATA,
+    # not an attempt that is stored: a guest may report before its owner has recorded it
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("task_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("source"),
+    _number("level"),
+    _text("logger"),
+    _text("text"),
     sqlite_with_rowid=False,
 )
 
