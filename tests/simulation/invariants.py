@@ -137,7 +137,7 @@ def _check_right(change: Change) -> None:
             {"Running", "Paused", "Pending"} if change.again is None else {"Failed", "Cancelled"}
         )
         require(before.execution.status in fitting, f"{after.id} changed after its end")
-        require(after.owner is None or after.status in FINAL, f"{after.id} was kept")
+        require(after.owner is None, f"{after.id} was kept")
         require(after.epoch > before.execution.epoch, "a change did not raise the epoch")
         return
     require(after.owner == change.writer, f"{change.writer} wrote what {after.owner} owns")

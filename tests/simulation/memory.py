@@ -217,8 +217,7 @@ class SimulatedDatabase:
         if runner is not None:
             runner.last_batch = signed  # it was no batch of the kernel's
         row = self._tables.executions[execution.id].execution
-        if row.status not in FINAL:
-            self._replace(row._replace(owner=None))
+        self._replace(row._replace(owner=None))
 
     def _is_to_be_seen(self, execution_id: str, runner_id: str) -> bool:
         row = self._tables.executions[execution_id].execution

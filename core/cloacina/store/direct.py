@@ -97,11 +97,10 @@ def seize(connection: sa.Connection, execution_id: str, by: str) -> None:
 
 
 def let_go(connection: sa.Connection, execution: ExecutionState) -> None:
-    """Leave an execution to whoever claims it, unless it has ended."""
-    if not execution.status.is_final:
-        connection.execute(
-            sa.update(EXECUTIONS).where(EXECUTIONS.c.id == execution.id).values(owner=None)
-        )
+    """Leave an execution to whoever claims it, if it has not ended."""
+    connection.execute(
+        sa.update(EXECUTIONS).where(EXECUTIONS.c.id == execution.id).values(owner=None)
+    )
 
 
 def settle(
