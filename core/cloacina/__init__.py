@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from cloacina.packages.config import PackageConfig
     from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
+    from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
+    from cloacina.store.events import ExecutionEvent
     from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
@@ -55,6 +57,8 @@ __all__ = [
     "DefaultRunnerBuilder",
     "DefaultRunnerConfig",
     "ElementCounts",
+    "EventStream",
+    "ExecutionEvent",
     "ExecutionHandle",
     "ExecutionResult",
     "ExecutorMetrics",
@@ -101,6 +105,8 @@ _ENGINE = {
     "DefaultRunnerBuilder": "cloacina.runner.builder",
     "DefaultRunnerConfig": "cloacina.runner.config",
     "ElementCounts": "cloacina.runner.result",
+    "EventStream": "cloacina.runner.events",
+    "ExecutionEvent": "cloacina.store.events",
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",

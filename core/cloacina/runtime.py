@@ -14,7 +14,9 @@ from typing import Any
 from cloacina.errors import AmbiguousWorkflowError, UnknownWorkflowError
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
+from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.collect import Collection, default_collection
+from cloacina_sdk.definition import TaskDefinition
 from cloacina_sdk.spec import WorkflowSpec
 from cloacina_sdk.workflow import Workflow
 
@@ -33,6 +35,13 @@ class Registered:
     topology: Topology
     functions: Mapping[str, Body]
     """Task id -> body; empty where a worker runs the tasks."""
+    callbacks: Callbacks = NO_CALLBACKS
+    """Of the workflow itself."""
+
+    def callbacks_of(self, task_id: str) -> Callbacks:
+        """Return what is to be called about attempts of a task."""
+        definition = TaskDefinition.of(self.functions.get(task_id))
+        return NO_CALLBACKS if definition is None else definition.callbacks
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
@@ -70,6 +79,7 @@ class Runtime:
             version=workflow.version,
             topology=Topology.of(workflow.spec),
             functions=workflow.functions,
+            callbacks=workflow.callbacks,
         )
         with self._lock:
             self._embedded[workflow.tenant, workflow.package, workflow.name] = registered

@@ -18,12 +18,13 @@ from cloacina_sdk.changes import Changes
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidJsonError, InvalidWorkflowError
 from cloacina_sdk.json_text import decode
-from cloacina_sdk.outcome import TEXT_LIMIT_BYTES, TaskFailure
+from cloacina_sdk.outcome import NAME_LIMIT_BYTES, TEXT_LIMIT_BYTES, TaskFailure
 from cloacina_sdk.spec import WorkflowSpec, read_workflow
 
 _HIGHEST_LEVEL = 1_000_000
 _LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
 _LOGGER_LIMIT = 200
+_MOST_TYPES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,8 @@ def _failed(fields: Fields, body: bytes) -> Failed:
         is_fatal=fields.boolean("is_fatal"),
         is_retry_wanted=fields.boolean("is_retry_wanted"),
         retry_after_ms=fields.optional_integer("retry_after_ms", highest=_LONGEST_DELAY_MS),
+        error_types=_error_types(fields),
+        is_retry_approved=fields.boolean("is_retry_approved"),
     )
     return Failed(token=token, failure=failure)
 
@@ -151,6 +154,15 @@ def _failure(fields: Fields, *, is_transient: bool) -> TaskFailure:
         traceback=_bounded(fields, "traceback"),
         is_transient=is_transient,
     )
+
+
+def _error_types(fields: Fields) -> tuple[str, ...]:
+    names = fields.texts("error_types")
+    if len(names) > _MOST_TYPES or any(len(name) > NAME_LIMIT_BYTES for name in names):
+        fields.problems.append(
+            f"{fields.path_of('error_types')} has too many names, or too long ones"
+        )
+    return names
 
 
 def _bounded(fields: Fields, key: str) -> str:

@@ -15,6 +15,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import Final
 
 from cloacina_sdk import graph
+from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.definition import Dependency, TaskDefinition, TaskFunction
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
@@ -33,8 +34,10 @@ class Workflow:
         *,
         tenant: str = DEFAULT_TENANT,
         package: str = DEFAULT_PACKAGE,
+        callbacks: Callbacks = NO_CALLBACKS,
     ) -> None:
         spec.validate()
+        self._callbacks: Final = callbacks
         self._spec: Final = spec
         self._functions: Final = MappingProxyType(dict(functions))
         self._tenant: Final = tenant
@@ -71,6 +74,16 @@ class Workflow:
     def functions(self) -> Mapping[str, TaskFunction]:
         """The body of each task, by id."""
         return self._functions
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """What is called when an execution has ended; no part of the version."""
+        return self._callbacks
+
+    def callbacks_of(self, task_id: str) -> Callbacks:
+        """Return what is called about attempts of a task."""
+        definition = TaskDefinition.of(self._functions[task_id])
+        return NO_CALLBACKS if definition is None else definition.callbacks
 
     @property
     def spec(self) -> WorkflowSpec:
@@ -166,6 +179,7 @@ class WorkflowOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     timeout_ms: int | None = None
     fail_fast: bool = False
+    callbacks: Callbacks = NO_CALLBACKS
 
 
 def assemble(
@@ -198,7 +212,7 @@ def assemble(
         tasks=tuple(_task_spec(definition, bare) for definition in known),
     )
     functions = {definition.id: definition.function for definition in known}
-    return Workflow(spec, functions, tenant=tenant, package=package)
+    return Workflow(spec, functions, tenant=tenant, package=package, callbacks=options.callbacks)
 
 
 def tasks_of_module(module: ModuleType) -> list[TaskDefinition]:

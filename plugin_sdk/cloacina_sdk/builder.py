@@ -15,6 +15,7 @@ from datetime import timedelta
 from types import TracebackType
 
 from cloacina_sdk.assembly import Workflow, WorkflowOptions, assemble
+from cloacina_sdk.callbacks import Callback
 from cloacina_sdk.collect import current_collection
 from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting, timeout_in_ms
 from cloacina_sdk.errors import InvalidDefinitionError
@@ -84,6 +85,18 @@ class WorkflowBuilder:
     def fail_fast(self) -> WorkflowBuilder:
         """Cancel what is left as soon as a task fails and nobody handles that."""
         self._options = replace(self._options, fail_fast=True)
+        return self
+
+    def on_success(self, callback: Callback) -> WorkflowBuilder:
+        """Have a function called with name and final context after an execution completed."""
+        callbacks = replace(self._options.callbacks, on_success=callback)
+        self._options = replace(self._options, callbacks=callbacks)
+        return self
+
+    def on_failure(self, callback: Callback) -> WorkflowBuilder:
+        """Have a function called with name, error text and context after an execution failed."""
+        callbacks = replace(self._options.callbacks, on_failure=callback)
+        self._options = replace(self._options, callbacks=callbacks)
         return self
 
     def add_task(self, task: str | TaskFunction) -> WorkflowBuilder:

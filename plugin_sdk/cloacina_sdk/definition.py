@@ -18,11 +18,13 @@ from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, cast
 
 from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.retry_condition import as_conditions
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
 
@@ -72,6 +74,7 @@ class TaskDefinition:
     allow_failure: bool
     timeout_ms: int | None = None
     mapped: Mapped | None = None
+    callbacks: Callbacks = NO_CALLBACKS
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -111,9 +114,10 @@ class TaskOptions:
     allow_failure: bool
     timeout_ms: int | None
     mapped: Mapped | None
+    callbacks: Callbacks
 
     @classmethod
-    def checked(
+    def checked(  # noqa: PLR0913 - each option of a task is one keyword
         cls,
         *,
         id: str | None,
@@ -124,12 +128,18 @@ class TaskOptions:
         allow_failure: bool,
         timeout: timedelta | float | str | None,
         mapped: Mapped | None = None,
+        callbacks: Callbacks = NO_CALLBACKS,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
         given = {name: value for name, value in retry_options.items() if value is not None}
         if id is not None and not _is_name(id):
             raise InvalidDefinitionError(
                 f"The id of a task is a text that is not empty, not {id!r}"
+            )
+        if mapped is not None and not callbacks.is_empty:
+            raise InvalidDefinitionError(
+                "A task with map_over cannot have on_success, on_failure or on_retry; give them to "
+                "a task that depends on it"
             )
         return cls(
             id=id,
@@ -139,6 +149,7 @@ class TaskOptions:
             allow_failure=allow_failure,
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
+            callbacks=callbacks,
         )
 
     def decorate(self, function: F) -> F:
@@ -155,6 +166,7 @@ class TaskOptions:
             allow_failure=self.allow_failure,
             timeout_ms=self.timeout_ms,
             mapped=self.mapped,
+            callbacks=self.callbacks,
         )
         try:
             setattr(body, ATTRIBUTE, definition)
@@ -234,10 +246,20 @@ def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
     if "retry_backoff" in given:
         fields["backoff"] = _named("retry_backoff", given["retry_backoff"], _BACKOFFS)
     if "retry_condition" in given:
-        fields["conditions"] = (_named("retry_condition", given["retry_condition"], _CONDITIONS),)
+        fields["conditions"] = _conditions(given["retry_condition"])
     if "retry_jitter" in given:
         fields["with_jitter"] = given["retry_jitter"]
     return fields
+
+
+def _conditions(given: object) -> tuple[RetryCondition, ...]:
+    several = given if isinstance(given, list | tuple | set | frozenset) else [given]
+    return as_conditions(
+        [
+            _named("retry_condition", each, _CONDITIONS) if isinstance(each, str) else each
+            for each in several
+        ]
+    )
 
 
 def _named(option: str, name: object, choices: Mapping[str, Callable[[], T]]) -> T:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import traceback
 from collections.abc import Awaitable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
+from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidReturnError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.signals import Fatal, Retry
+from cloacina_sdk.verdict import is_retry_approved, left_behind
 
 TEXT_LIMIT_BYTES = 16 * 1024
 NAME_LIMIT_BYTES = 500
+_MOST_CLASSES = 64
 _LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
 
 _TRANSIENT_NUMBERS = frozenset(
@@ -42,6 +45,11 @@ class TaskFailure:
         is_fatal: whether the task said that no other attempt should follow.
         is_retry_wanted: whether the task said that another attempt should follow.
         retry_after_ms: the delay that the task wants before it, or None for the policy's.
+        error_types: the names of the error's class and of all its bases, the nearest first; none
+            where no exception stands behind the failure.
+        is_retry_approved: whether a retry predicate of the task said yes.
+        left: what the body had changed in its context when it raised, where that is known; it is
+            no part of any document.
     """
 
     error_type: str
@@ -51,6 +59,9 @@ class TaskFailure:
     is_fatal: bool = False
     is_retry_wanted: bool = False
     retry_after_ms: int | None = None
+    error_types: tuple[str, ...] = ()
+    is_retry_approved: bool = False
+    left: Changes | None = field(default=None, compare=False, repr=False)
 
     def to_document(self) -> dict[str, JsonValue]:
         """Return an object that `read` reads."""
@@ -62,6 +73,8 @@ class TaskFailure:
             "is_fatal": self.is_fatal,
             "is_retry_wanted": self.is_retry_wanted,
             "retry_after_ms": self.retry_after_ms,
+            "error_types": list(self.error_types),
+            "is_retry_approved": self.is_retry_approved,
         }
 
     @classmethod
@@ -75,6 +88,8 @@ class TaskFailure:
             is_fatal=fields.boolean("is_fatal", default=False),
             is_retry_wanted=fields.boolean("is_retry_wanted", default=False),
             retry_after_ms=fields.optional_integer("retry_after_ms", highest=_LONGEST_DELAY_MS),
+            error_types=fields.texts("error_types", ()),
+            is_retry_approved=fields.boolean("is_retry_approved", default=False),
         )
         fields.close()
         return failure
@@ -109,13 +124,16 @@ def failure_of(error: BaseException) -> TaskFailure:
     message = _printable(_message_of(error))
     lines = _printable("".join(traceback.format_exception(error)))
     return TaskFailure(
-        error_type=_type_name(type(error)),
+        error_type=type_name(type(error)),
         message=message[:TEXT_LIMIT_BYTES].decode("utf-8", "ignore"),
         traceback=lines[-TEXT_LIMIT_BYTES:].decode("utf-8", "ignore"),
         is_transient=_is_transient(error),
         is_fatal=isinstance(error, Fatal),
         is_retry_wanted=isinstance(error, Retry),
         retry_after_ms=error.after_ms if isinstance(error, Retry) else None,
+        error_types=tuple(type_name(kind) for kind in _classes_of(error)),
+        is_retry_approved=is_retry_approved(error),
+        left=left_behind(error),
     )
 
 
@@ -127,11 +145,17 @@ def _hint(returned: object) -> str:
     return ""
 
 
-def _type_name(kind: type[BaseException]) -> str:
+def type_name(kind: type[BaseException]) -> str:
+    """Return the bare name of a built-in exception class, else `module.Name`."""
     if kind.__module__ == "builtins":
         return kind.__name__
     name = f"{kind.__module__}.{kind.__qualname__}"  # the task's own class may have odd ones
     return _printable(name)[:NAME_LIMIT_BYTES].decode("utf-8", "ignore")
+
+
+def _classes_of(error: BaseException) -> list[type[BaseException]]:
+    classes = [kind for kind in type(error).__mro__ if issubclass(kind, BaseException)]
+    return classes[:_MOST_CLASSES]
 
 
 def _message_of(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import decode
 from cloacina_sdk.mapped import Element, result_of
 from cloacina_sdk.outcome import absorb
+from cloacina_sdk.verdict import judge, note_left
 
 
 def perform(
@@ -29,8 +30,13 @@ def perform(
         Exception: whatever the body raises.
     """
     context = Context.from_texts(texts)
-    returned = body(context, *_arguments(element))
-    return _changes(returned, context, texts, element)
+    try:
+        returned = body(context, *_arguments(element))
+        return _changes(returned, context, texts, element)
+    except Exception as error:
+        judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
+        raise
 
 
 async def perform_async(
@@ -40,8 +46,13 @@ async def perform_async(
 ) -> Changes:
     """Await a body with a context of its own made from `texts`; see `perform`."""
     context = Context.from_texts(texts)
-    returned = await body(context, *_arguments(element))
-    return _changes(returned, context, texts, element)
+    try:
+        returned = await body(context, *_arguments(element))
+        return _changes(returned, context, texts, element)
+    except Exception as error:
+        judge(body, error)
+        note_left(error, Changes.between(texts, context.texts()))
+        raise
 
 
 def _arguments(element: Element | None) -> tuple[Any, ...]:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import enum
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,91 +19,30 @@ from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError, InvalidDocumentError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.retry_condition import (
+    TRANSIENT_TEXTS,
+    ConditionKind,
+    ConditionLike,
+    RetryCondition,
+    as_conditions,
+    read_condition,
+)
 
 __all__ = [
     "TRANSIENT_TEXTS",
     "BackoffKind",
     "BackoffStrategy",
     "ConditionKind",
+    "ConditionLike",
     "RetryCondition",
     "RetryPolicy",
     "RetryPolicyBuilder",
     "read_retry",
 ]
 
-TRANSIENT_TEXTS = (
-    "timeout",
-    "connection",
-    "network",
-    "temporary",
-    "unavailable",
-    "busy",
-    "overloaded",
-    "rate limit",
-)
+TYPE_CHECKING = False  # importing typing for this one name would cost milliseconds
 _MOST_ATTEMPTS = 2**31 - 1
 _LONGEST_MS = 2**53 - 1
-
-
-class ConditionKind(enum.StrEnum):
-    """Which failures a condition matches."""
-
-    ALL_ERRORS = "AllErrors"
-    NEVER = "Never"
-    TRANSIENT_ONLY = "TransientOnly"
-    ERROR_PATTERN = "ErrorPattern"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryCondition:
-    """Which failures are worth another attempt; make one with the static methods."""
-
-    kind: ConditionKind
-    patterns: tuple[str, ...] = ()
-
-    @staticmethod
-    def never() -> RetryCondition:
-        """Match no failure."""
-        return RetryCondition(kind=ConditionKind.NEVER)
-
-    @staticmethod
-    def transient_only() -> RetryCondition:
-        """Match failures that may pass: by their type, or by words such as "timeout"."""
-        return RetryCondition(kind=ConditionKind.TRANSIENT_ONLY)
-
-    @staticmethod
-    def all_errors() -> RetryCondition:
-        """Match every failure."""
-        return RetryCondition(kind=ConditionKind.ALL_ERRORS)
-
-    @staticmethod
-    def error_pattern(patterns: Sequence[str]) -> RetryCondition:
-        """Match failures whose type or message contains one of the texts, in any case."""
-        given: list[object] = [patterns] if isinstance(patterns, str) else list(patterns)
-        texts = tuple(text for text in given if isinstance(text, str) and text)
-        if not texts or len(texts) < len(given):
-            raise InvalidDefinitionError(
-                "error_pattern() takes at least one text that is not empty"
-            )
-        return RetryCondition(kind=ConditionKind.ERROR_PATTERN, patterns=texts)
-
-    def matches(self, failure: TaskFailure) -> bool:
-        """Tell whether a failure is worth another attempt."""
-        match self.kind:
-            case ConditionKind.ALL_ERRORS:
-                return True
-            case ConditionKind.NEVER:
-                return False
-            case ConditionKind.TRANSIENT_ONLY:
-                return failure.is_transient or _mentions(failure, TRANSIENT_TEXTS)
-            case ConditionKind.ERROR_PATTERN:
-                return _mentions(failure, self.patterns)
-
-    def to_document(self) -> dict[str, JsonValue]:
-        """Return the JSON form."""
-        if self.kind is ConditionKind.ERROR_PATTERN:
-            return {"type": self.kind.value, "patterns": list(self.patterns)}
-        return {"type": self.kind.value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +53,8 @@ class RetryPolicy:
         max_attempts: runs in all, the first included.
         initial_delay_ms: the delay after the first failure, before backoff and jitter.
         max_delay_ms: no delay is longer.
-        conditions: a failure is retried when any of them matches.
+        conditions: a failure is retried when any of them matches. Given may be one or several
+            conditions, exception classes and predicates (see `RetryCondition`).
         with_jitter: whether delays are varied by a quarter either way.
     """
 
@@ -126,7 +65,21 @@ class RetryPolicy:
     conditions: tuple[RetryCondition, ...] = (RetryCondition(kind=ConditionKind.ALL_ERRORS),)
     with_jitter: bool = True
 
+    if TYPE_CHECKING:  # what is given may be less than what is kept
+
+        def __init__(
+            self,
+            *,
+            max_attempts: int = 3,
+            initial_delay_ms: int = 1_000,
+            max_delay_ms: int = 60_000,
+            backoff: BackoffStrategy = ...,
+            conditions: ConditionLike | Sequence[ConditionLike] = ...,
+            with_jitter: bool = True,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "conditions", as_conditions(self.conditions))
         for name, highest in (
             ("max_attempts", _MOST_ATTEMPTS),
             ("initial_delay_ms", _LONGEST_MS),
@@ -142,7 +95,6 @@ class RetryPolicy:
         for name, kind, given in (
             ("backoff", BackoffStrategy, self.backoff),
             ("with_jitter", bool, self.with_jitter),
-            *(("each condition", RetryCondition, condition) for condition in self.conditions),
         ):
             if not isinstance(given, kind):
                 raise InvalidDefinitionError(
@@ -252,9 +204,12 @@ class RetryPolicyBuilder:
         """Set how delays grow."""
         return RetryPolicyBuilder(replace(self._policy, backoff=strategy))
 
-    def retry_condition(self, *conditions: RetryCondition) -> RetryPolicyBuilder:
-        """Set which failures are retried: those that any of the conditions matches."""
-        return RetryPolicyBuilder(replace(self._policy, conditions=conditions))
+    def retry_condition(self, *conditions: ConditionLike) -> RetryPolicyBuilder:
+        """Set which failures are retried: those that any of the conditions matches.
+
+        Exception classes and predicates will do (see `RetryCondition`).
+        """
+        return RetryPolicyBuilder(replace(self._policy, conditions=as_conditions(conditions)))
 
     def with_jitter(self, jitter: bool) -> RetryPolicyBuilder:  # noqa: FBT001 - the known signature is positional
         """Set whether delays are varied."""
@@ -281,25 +236,7 @@ def read_retry(fields: Fields) -> RetryPolicy:
 
 def _read_conditions(fields: Fields) -> tuple[RetryCondition, ...]:
     before = len(fields.problems)
-    conditions = tuple(_read_condition(item) for item in fields.each("conditions"))
+    conditions = tuple(read_condition(item) for item in fields.each("conditions"))
     if not conditions and fields.is_object and len(fields.problems) == before:
         fields.problems.append(f"{fields.path_of('conditions')} must name at least one condition")
     return conditions or (RetryCondition.never(),)
-
-
-def _read_condition(fields: Fields) -> RetryCondition:
-    kind = ConditionKind(fields.choice("type", [kind.value for kind in ConditionKind]))
-    patterns: tuple[str, ...] = ()
-    if kind is ConditionKind.ERROR_PATTERN:
-        before = len(fields.problems)
-        patterns = fields.texts("patterns")
-        if not (patterns and all(patterns)) and len(fields.problems) == before:
-            path = fields.path_of("patterns")
-            fields.problems.append(f"{path} must hold at least one text, and none that is empty")
-    fields.close()
-    return RetryCondition(kind=kind, patterns=patterns)
-
-
-def _mentions(failure: TaskFailure, texts: Sequence[str]) -> bool:
-    said = f"{failure.error_type}: {failure.message}".lower()
-    return any(text.lower() in said for text in texts)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cloacina_sdk.definition import TaskDefinition
     from cloacina_sdk.json_text import JsonValue
-    from cloacina_sdk.retry import RetryPolicy
+    from cloacina_sdk.retry import ConditionLike, RetryPolicy
 
     F = TypeVar("F", bound=Callable[..., object])
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         retry_max_delay_ms: int | None = None,
         retry_delay: timedelta | float | str | None = None,
         retry_max_delay: timedelta | float | str | None = None,
-        retry_condition: str | None = None,
+        retry_condition: str | ConditionLike | Sequence[str | ConditionLike] | None = None,
         retry_jitter: bool | None = None,
         trigger_rules: Mapping[str, JsonValue] | None = None,
         allow_failure: bool = False,
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         map_over: str | None = None,
         map_into: str | None = None,
         max_parallel: int | None = None,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
+        on_retry: Callable[..., object] | None = None,
     ) -> Callable[[F], F]: ...
 
 
@@ -61,7 +64,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     retry_max_delay_ms: int | None = None,
     retry_delay: timedelta | float | str | None = None,
     retry_max_delay: timedelta | float | str | None = None,
-    retry_condition: str | None = None,
+    retry_condition: str | ConditionLike | Sequence[str | ConditionLike] | None = None,
     retry_jitter: bool | None = None,
     trigger_rules: Mapping[str, JsonValue] | None = None,
     allow_failure: bool = False,
@@ -69,6 +72,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     map_over: str | None = None,
     map_into: str | None = None,
     max_parallel: int | None = None,
+    on_success: Callable[..., object] | None = None,
+    on_failure: Callable[..., object] | None = None,
+    on_retry: Callable[..., object] | None = None,
 ) -> F | Callable[[F], F]:
     """Make a function a task; works as `@task` and as `@task(...)`.
 
@@ -93,7 +99,8 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         retry_max_delay_ms: the longest delay in milliseconds (default 60000).
         retry_delay: the first delay as a timedelta, seconds, or text such as "5s".
         retry_max_delay: the longest delay in the same forms.
-        retry_condition: "all" (default), "transient" or "never".
+        retry_condition: which errors are retried: "all" (default), "transient", "never", exception
+            classes, functions of the error, or a list of any of these, of which one has to match.
         retry_jitter: whether delays are varied by a quarter either way (default).
         trigger_rules: when the task runs, from builders such as `all_of`.
         allow_failure: whether the workflow can complete though this task failed.
@@ -103,6 +110,12 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         map_into: the key of the list of its results; the task's id if absent.
         max_parallel: how many of its elements may run at once; by default as many as the
             runner has slots.
+        on_success: called with task id and context after the task completed.
+        on_failure: called with task id, error text and context after each failed attempt; the
+            context has what the body had changed.
+        on_retry: like `on_failure`, if another attempt follows. All three may be async, are called
+            after the state is durable, at most once, and change nothing by what they raise.
+            Packages cannot have them.
 
     Raises:
         InvalidDefinitionError: if the options contradict each other or have no such value, or
@@ -110,6 +123,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         InvalidRuleError: if the trigger rule is malformed.
     """
     from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
         id=id,
@@ -129,6 +143,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure=allow_failure,
         timeout=timeout,
         mapped=mapped.checked(map_over, map_into, max_parallel),
+        callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         tags: Mapping[str, str] | None = None,
         timeout: timedelta | float | str | None = None,
         fail_fast: bool = False,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
     ) -> C: ...
     @overload
     def workflow(
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
         tags: Mapping[str, str] | None = None,
         timeout: timedelta | float | str | None = None,
         fail_fast: bool = False,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
     ) -> Workflow: ...
     @overload
     def workflow(
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
         tags: Mapping[str, str] | None = None,
         timeout: timedelta | float | str | None = None,
         fail_fast: bool = False,
+        on_success: Callable[..., object] | None = None,
+        on_failure: Callable[..., object] | None = None,
     ) -> Callable[[C], C]: ...
 
 
@@ -62,6 +68,8 @@ def workflow(
     tags: Mapping[str, str] | None = None,
     timeout: timedelta | float | str | None = None,
     fail_fast: bool = False,
+    on_success: Callable[..., object] | None = None,
+    on_failure: Callable[..., object] | None = None,
 ) -> C | Workflow | Callable[[C], C]:
     """Make the tasks of a class or a module a workflow and record it.
 
@@ -80,6 +88,8 @@ def workflow(
         timeout: how long an execution may take from its start, as a timedelta, seconds, or text
             such as "5m"; what takes longer fails.
         fail_fast: whether the first failure that nobody handles cancels what is left.
+        on_success: called with the workflow's name and the final context after it completed.
+        on_failure: called with name, error text and context after it failed. Both as for `task`.
 
     Raises:
         InvalidDefinitionError: for another kind of target.
@@ -88,6 +98,7 @@ def workflow(
     # paid by the first workflow, not by the import
     from cloacina_sdk import gathering  # noqa: PLC0415
     from cloacina_sdk.assembly import WorkflowOptions  # noqa: PLC0415
+    from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415
     from cloacina_sdk.definition import timeout_in_ms  # noqa: PLC0415
 
     options = WorkflowOptions(
@@ -95,6 +106,7 @@ def workflow(
         tags=tags or {},
         timeout_ms=timeout_in_ms(timeout),
         fail_fast=fail_fast,
+        callbacks=Callbacks(on_success=on_success, on_failure=on_failure),
     )
     if target is not None and not isinstance(target, type):
         return gathering.of_module(target, name=name, options=options)

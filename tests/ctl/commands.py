@@ -18,7 +18,7 @@ from cloacina_signing.keys import PrivateKey
 from packages.makers import AUTHOR, GREETER, a_package
 
 CTL = (sys.executable, "-m", "cloacina.ctl")
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 GREET = GREETER.format(word="hello")
 

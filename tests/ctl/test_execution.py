@@ -1,5 +1,6 @@
 """Looking at executions without being a runner."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,23 @@ def test_a_directory_is_no_database(place: Place) -> None:
         assert result.exit_code == 2
         assert "names a directory" in result.output
     assert not place.path.with_name(f"{place.path.name}-runners").exists()
+
+
+def test_the_history_is_shown(place: Place, ran: list[str]) -> None:
+    lines = ok(place.invoke("execution", "events", ran[0])).output.splitlines()
+    assert [line.split()[2] for line in lines] == [
+        "execution_submitted",
+        "task_started",
+        "task_completed",
+        "execution_completed",
+    ]
+    assert lines[1].split()[3] == "only"
+    followed = ok(place.invoke("execution", "events", ran[2], "--follow", "--json")).output
+    events = [json.loads(line) for line in followed.splitlines()]
+    assert [event["sequence"] for event in events] == [1, 2, 3, 4]
+    assert (events[2]["kind"], events[2]["task"]) == ("task_failed", "only")
+    assert events[2]["detail"].startswith("ZeroDivisionError")
+    assert events[2]["at"].endswith("Z")
 
 
 def test_a_mapped_task_is_shown_as_one_line_with_how_far_it_is(place: Place) -> None:

@@ -30,6 +30,8 @@ def failed(**fields: JsonValue) -> dict[str, JsonValue]:
         "is_fatal": False,
         "is_retry_wanted": False,
         "retry_after_ms": None,
+        "error_types": ["E", "Exception", "BaseException"],
+        "is_retry_approved": False,
     }
     return {"type": "failed", "token": "t", **told, **fields}
 
@@ -90,6 +92,9 @@ def loaded(*workflows: WorkflowSpec) -> dict[str, Any]:
         (finished(keys=[["a", 0]]), b"", "not valid JSON"),
         (finished(keys=[["a", 3]]), b"1 2", "not valid JSON"),
         (failed(is_transient=0), b"", "must be a boolean"),
+        (failed(is_retry_approved="yes"), b"", "must be a boolean"),
+        (failed(error_types=["E"] * 65), b"", "too many names"),
+        (failed(error_types=["E" * 501]), b"", "too long ones"),
         (failed(error_type=None), b"", "must be a string"),
         (failed(message="\x00"), b"", "NUL"),
         (failed(traceback="x" * (TEXT_LIMIT_BYTES + 1)), b"", "too long"),

@@ -10,6 +10,7 @@ from cloacina_native.errors import PackageLoadError, UnknownTaskError, WorkerSta
 from cloacina_native.log_lines import ATTEMPT_LIMIT_BYTES, LogLine, LogSource
 from cloacina_native.worker_process import RunRequest, WorkerProcess, describe_package
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure
 
 from .packages import (
     DEADLINE_S,
@@ -314,3 +315,41 @@ def test_only_what_was_loaded_can_be_run(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WorkerStartError, match=r"'acme' cannot be started: .*gone"):
         WorkerProcess.start(tmp_path / "gone", name=PACKAGE, environment={})
+
+
+def test_a_failure_tells_the_classes_of_its_error_and_what_the_predicate_said(
+    tmp_path: Path,
+) -> None:
+    source = """
+        from cloacina_sdk import task
+
+        class Busy(ConnectionError):
+            code = 503
+
+        def is_worth_it(error):
+            return error.code == 503
+
+        @task(retry_condition=[is_worth_it, KeyError])
+        def act(context):
+            error = Busy("later")
+            error.code = context["code"]
+            raise error
+    """
+    with worker_of(write_module(tmp_path / "package", source)) as worker:
+        for code, is_approved in (("503", True), ("404", False)):
+            told = worker.run(request({"code": code}), Recorder())
+            assert isinstance(told, TaskFailure)
+            assert told.error_types[:3] == ("acme_tasks.Busy", "ConnectionError", "OSError")
+            assert told.is_retry_approved is is_approved
+
+
+def test_a_package_with_callbacks_is_refused_by_name(tmp_path: Path) -> None:
+    source = """
+        from cloacina_sdk import task
+
+        @task(on_failure=print)
+        def act(context): ...
+    """
+    directory = write_module(tmp_path / "package", source)
+    with pytest.raises(PackageLoadError, match=r"task 'act': a package cannot have on_success"):
+        describe_package(directory, PACKAGE, [MODULE])

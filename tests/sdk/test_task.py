@@ -137,7 +137,11 @@ def test_what_is_no_task_has_no_definition() -> None:
         ({"retry_max_delay": 1, "retry_max_delay_ms": 1}, "retry_max_delay_ms, not both"),
         ({"retry": 3}, "takes a RetryPolicy, not 3"),
         ({"retry_backoff": "cubic"}, "one of 'fixed', 'linear', 'exponential', not 'cubic'"),
-        ({"retry_condition": ["all"]}, "one of 'never', 'transient', 'all', not"),
+        ({"retry_condition": "often"}, "one of 'never', 'transient', 'all', not"),
+        ({"retry_condition": ["all", "often"]}, "one of 'never', 'transient', 'all', not 'often'"),
+        ({"retry_condition": [3]}, "an exception class or a function of the error, not 3"),
+        ({"retry_condition": []}, "needs a condition"),
+        ({"retry_condition": [dict]}, "takes exception classes, not <class 'dict'>"),
         ({"retry_attempts": -1}, "max_attempts of a retry policy must be an integer"),
         ({"retry_attempts": "3"}, "max_attempts of a retry policy must be an integer"),
         ({"retry_jitter": "no"}, "with_jitter of a retry policy must be a bool"),
@@ -163,7 +167,7 @@ def test_wrong_durations_and_rules_are_refused_at_once_too() -> None:
         task(trigger_rules={"type": "Sometimes"})
 
 
-@pytest.mark.parametrize("option", ["on_success", "invokes", "retries"])
+@pytest.mark.parametrize("option", ["invokes", "retries"])
 def test_unknown_options_are_refused(option: str) -> None:
     with pytest.raises(TypeError, match=option):
         task(**{option: 1})  # type: ignore[call-overload]  # on purpose

@@ -65,6 +65,15 @@ class MemoryNeighbours(ABC):
     def tell_of_ends(self) -> None:
         self._bell.tell_of_ends()
 
+    def when_changed(self, on_change: Callable[[], None]) -> None:
+        raise NotImplementedError  # nobody follows here
+
+    def ask_for_changes(self) -> None:
+        raise NotImplementedError  # likewise
+
+    def tell_of_changes(self) -> None:
+        self._bell.tell_of_changes()
+
     def see_offers(self, look: Look) -> Sight:
         offers, me = self._database.offers, self._runner.id
         may_claim = look.may_claim and self._peer_slots > 0

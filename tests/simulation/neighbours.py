@@ -40,6 +40,12 @@ class Bell:
     def tell_of_ends(self) -> None:
         self._runner.world.tell_of_ends(self._runner)
 
+    def ask_for_changes(self) -> None:
+        """Nobody follows here."""
+
+    def tell_of_changes(self) -> None:
+        """Nobody follows here."""
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -59,6 +65,15 @@ class SimulatedNeighbours:
 
     def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """A runner has joined when it is made."""
+
+    def when_changed(self, on_change: Callable[[], None]) -> None:
+        self._inner.when_changed(on_change)
+
+    def ask_for_changes(self) -> None:
+        self._inner.ask_for_changes()
+
+    def tell_of_changes(self) -> None:
+        self._inner.tell_of_changes()
 
     def leave_command(self, command_id: str, execution_id: str, wish: Wish, at_us: int) -> None:
         raise NotImplementedError  # people write it themselves

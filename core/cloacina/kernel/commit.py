@@ -31,6 +31,8 @@ class Committed:
     """The effects that may be carried out: those of what was written."""
     gone: dict[str, EngineError] = field(default_factory=dict)
     """Executions that are not ours to go on with, and why; the planner has forgotten them."""
+    has_written: bool = False
+    """Whether anything of any execution was written."""
     has_news: bool = False
     """Offers changed in a way that other runners have to know of."""
     has_conceded: bool = False
@@ -67,6 +69,7 @@ class Committer:
         committed = Committed()
         while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
             written = self._write(unsaved, committed)
+            committed.has_written |= bool(written.saved)
             for execution in written.saved:
                 changes = execution.unsaved.offers
                 committed.has_news |= changes is not None and changes.concern_others

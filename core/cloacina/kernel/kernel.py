@@ -139,6 +139,8 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
+        if committed.has_written:
+            self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
             self._inbox.put(LookAround())
         self._hosting.settle(committed.gone)

@@ -2,6 +2,7 @@
 
 import pluggy
 
+from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.planner.effects import AttemptSettled, StartAttempt
 from cloacina.planner.execution import ExecutionState
 from cloacina.plugins import notify
@@ -12,9 +13,13 @@ from cloacina_sdk.namespace import TaskNamespace
 class Observer:
     """Calls the life-cycle hooks of a plugin manager, from the kernel's thread, after commits."""
 
-    def __init__(self, plugins: pluggy.PluginManager) -> None:
-        """Call the implementations that are registered with ``plugins`` at the time."""
+    def __init__(self, plugins: pluggy.PluginManager, callbacks: CallbackCaller) -> None:
+        """Call the implementations that are registered with ``plugins`` at the time.
+
+        What authors of workflows want to be called is left to ``callbacks``.
+        """
         self._plugins = plugins
+        self._callbacks = callbacks
 
     def attempt_started(self, effect: StartAttempt) -> None:
         """Call ``cloacina_before_attempt``."""
@@ -38,6 +43,7 @@ class Observer:
                 ),
             },
         )
+        self._callbacks.attempt_settled(effect)
         delay_us = effect.retry_delay_us
         if delay_us is not None:
             notify(
@@ -51,6 +57,7 @@ class Observer:
 
     def execution_ended(self, execution: ExecutionState) -> None:
         """Call ``cloacina_execution_finished``."""
+        self._callbacks.execution_ended(execution)
         notify(
             self._plugins,
             "cloacina_execution_finished",

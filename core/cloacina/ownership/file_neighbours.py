@@ -68,7 +68,7 @@ class FileNeighbours(Member):
             )
 
     def _begin_to_watch(self) -> Watch:
-        return Watch(self._presence, self._notice)
+        return Watch(self._presence, self._notice, self._on_change)
 
     def take_over(self) -> Sequence[StoredExecution]:
         """Release what dead runners held; claim and return what nobody owns and we can plan."""
@@ -111,6 +111,17 @@ class FileNeighbours(Member):
         """Wake those others that asked: executions of ours ended."""
         assert self._watch is not None  # noqa: S101 - join comes first
         self._watch.tell_of_ends()
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something (see ``Neighbours``)."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._watch.ask_for_changes()
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it: something was written."""
+        assert self._watch is not None  # noqa: S101 - join comes first
+        self._on_change()
+        self._watch.tell_of_changes()
 
     def _ring_all(self) -> None:
         assert self._watch is not None  # noqa: S101 - join comes first

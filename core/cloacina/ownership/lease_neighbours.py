@@ -45,7 +45,9 @@ class LeaseNeighbours(Member):
         """Register with the others; ``notice`` is called whenever it is time to look around."""
         self._at_us, self._slots = at_us, slots
         self.join_again()
-        self._pulse = Pulse(partial(self._database.open_line, self._runner_id), self._times, notice)
+        self._pulse = Pulse(
+            partial(self._database.open_line, self._runner_id), self._times, notice, self._on_change
+        )
 
     def join_again(self) -> None:
         """Register with a new lease; nothing is owned yet."""
@@ -86,6 +88,15 @@ class LeaseNeighbours(Member):
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended."""
         self._require_pulse().tell_of_ends()
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something (see ``Neighbours``)."""
+        self._require_pulse().ask_for_changes()
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it: something was written."""
+        self._on_change()
+        self._require_pulse().tell_of_changes()
 
     def _ring_all(self) -> None:
         self._require_pulse().ring(LOOK)

@@ -30,6 +30,7 @@ class Member(ABC):
         self._store = database
         self._runner_id = runner_id
         self._clock_us = clock_us
+        self._on_change: Callable[[], None] = _nothing
         self._offering = Offering(database, runner_id, clock_us)
         self._peer_slots = 0
         self._leaving = threading.Lock()
@@ -46,6 +47,10 @@ class Member(ABC):
     @abstractmethod
     def _part(self) -> None:
         """Tell the others that this runner goes, and let go of everything."""
+
+    def when_changed(self, on_change: Callable[[], None]) -> None:
+        """Have ``on_change`` called when something was written (see ``Neighbours``)."""
+        self._on_change = on_change
 
     def finished(self, execution_id: str) -> StoredExecution | None:
         """Return an execution if it has ended, whoever ran it (see ``Neighbours``)."""
@@ -118,3 +123,7 @@ class Member(ABC):
             except ValueError as error:
                 _LOG.error("execution %s cannot be read: %s", execution_id, error)
         return loaded
+
+
+def _nothing() -> None:
+    """Stand where nobody listens."""

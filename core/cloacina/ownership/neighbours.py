@@ -1,7 +1,7 @@
 """What the kernel needs of the other runners on its database, whichever the database is."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloacina.model.states import Wish
 from cloacina.ownership.offering import Look, Sight
@@ -13,9 +13,18 @@ from cloacina.store.ownership import Unowned
 
 Accepts = Callable[[Unowned], bool]
 
+ASKED_FOR_S: Final = 30.0
+"""For how long those who were asked to ring at every change do so."""
+
 
 class Neighbours(Protocol):
     """This runner among those that share its database, from ``join`` until ``leave``."""
+
+    def when_changed(self, on_change: Callable[[], None]) -> None:
+        """Have ``on_change`` called, from any thread, when any runner may have written something.
+
+        Called before ``join``. Of others it is known while it was asked for.
+        """
 
     def join(self, at_us: int, notice: Callable[[], None], *, slots: int) -> None:
         """Register with the others; ``notice`` is called, from any thread, when to look around.
@@ -75,6 +84,12 @@ class Neighbours(Protocol):
 
     def tell_of_ends(self) -> None:
         """Wake those others that asked: executions of ours ended."""
+
+    def ask_for_changes(self) -> None:
+        """Have the others ring whenever they write something, for ``ASKED_FOR_S`` from now."""
+
+    def tell_of_changes(self) -> None:
+        """Tell whoever asked for it, here or elsewhere: something was written."""
 
     def see_offers(self, look: Look) -> Sight:
         """Look at offers: at those of which there may be any.

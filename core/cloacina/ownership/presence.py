@@ -194,6 +194,12 @@ TELL_ME: Final = b"t"
 """Rung by a runner that waits for an execution that it does not own."""
 
 
+TELL_ME_ALL: Final = b"w"
+"""Rung by a runner where somebody follows what happens."""
+CHANGED: Final = b"c"
+"""Rung for those when something was written."""
+
+
 def ring(bell: int, why: bytes = LOOK) -> None:
     """Wake the runner behind ``bell``; a full pipe means that it will wake anyway."""
     with suppress(BlockingIOError, BrokenPipeError):

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cloacina.errors import StoreUnavailableError
+from cloacina.ownership.interest import Interest
+from cloacina.ownership.neighbours import ASKED_FOR_S
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S: Final = 0.05
@@ -25,6 +27,11 @@ LOOK: Final = "l"
 """Rung when something changed that the others may want to look at."""
 TELL_ME: Final = "t"
 """Rung by a runner that waits for an execution that it does not own."""
+
+TELL_ME_ALL: Final = "w"
+"""Rung by a runner where somebody follows what happens."""
+CHANGED: Final = "c"
+"""Rung for those when something was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +70,22 @@ class Pulse:
     """The thread, from construction until ``close``."""
 
     def __init__(
-        self, open_line: Callable[[], Line], times: LeaseTimes, notice: Callable[[], None]
+        self,
+        open_line: Callable[[], Line],
+        times: LeaseTimes,
+        notice: Callable[[], None],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """Call ``notice``, from the thread, whenever it is time to look at the database."""
+        """Call both from the thread.
+
+        Args:
+            open_line: connects.
+            times: of the lease.
+            notice: called whenever it is time to look at the database.
+            on_change: called whenever another runner may have written something.
+        """
+        self._on_change = on_change
+        self._changes = Interest(ASKED_FOR_S)
         self._open_line = open_line
         self._times = times
         self._notice = notice
@@ -88,6 +108,16 @@ class Pulse:
         """Wake the others if any ever asked for it."""
         if self._is_asked:
             self.ring(LOOK)
+
+    def ask_for_changes(self) -> None:
+        """Have the others, and those that come soon, ring when they write something."""
+        self._changes.want()
+        self.ring(TELL_ME_ALL)
+
+    def tell_of_changes(self) -> None:
+        """Wake the others if any asked for it lately."""
+        if self._changes.is_asked:
+            self.ring(CHANGED)
 
     def ring(self, why: str) -> None:
         """Ring soon; what is rung again meanwhile is rung once."""
@@ -123,6 +153,8 @@ class Pulse:
         line.ring(HELLO)
         if self._is_waiting:
             line.ring(TELL_ME)
+        if self._changes.is_wanted:
+            line.ring(TELL_ME_ALL)
         beat_at = look_at = time.monotonic()
         while True:
             is_closing = self._closing.is_set()  # what is wanted before that is still rung
@@ -139,6 +171,7 @@ class Pulse:
                     look_at = now  # the kernel finds out what that means
             if now >= look_at:
                 look_at = now + self._times.poll_s
+                self._on_change()
                 self._notice()
             self._wait(line, min(beat_at, look_at) - now)
             self._answer(set(line.heard()))
@@ -149,7 +182,13 @@ class Pulse:
             self.ring(LOOK)  # what ended before we were asked has not been told
         if HELLO in heard and self._is_waiting:
             self.ring(TELL_ME)
+        if HELLO in heard and self._changes.is_wanted:
+            self.ring(TELL_ME_ALL)
+        if TELL_ME_ALL in heard and self._changes.ask():
+            self.ring(CHANGED)  # likewise
         if heard:
+            self._on_change()
+        if heard - {TELL_ME_ALL, CHANGED}:
             self._notice()
 
     def _taken(self) -> set[str]:

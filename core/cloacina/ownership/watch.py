@@ -5,9 +5,13 @@ import select
 import threading
 from collections.abc import Callable, Iterable
 
+from cloacina.ownership.interest import Interest
+from cloacina.ownership.neighbours import ASKED_FOR_S
 from cloacina.ownership.presence import (
+    CHANGED,
     LOOK,
     TELL_ME,
+    TELL_ME_ALL,
     Presence,
     is_bell_of,
     open_bell,
@@ -19,10 +23,20 @@ from cloacina.ownership.presence import (
 class Watch:
     """Watches this runner's bell and every peer's life, and says when to look at the database."""
 
-    def __init__(self, presence: Presence, notice: Callable[[], None]) -> None:
-        """Call ``notice``, from the watching thread, whenever a peer rang, appeared or died."""
+    def __init__(
+        self, presence: Presence, notice: Callable[[], None], on_change: Callable[[], None]
+    ) -> None:
+        """Call both from the watching thread.
+
+        Args:
+            presence: of this runner.
+            notice: called whenever a peer rang, appeared or died.
+            on_change: called whenever a peer may have written something.
+        """
         self._presence = presence
         self._notice = notice
+        self._on_change = on_change
+        self._changes = Interest(ASKED_FOR_S)
         self._lock = threading.Lock()
         self._peers: dict[str, int] = {}
         self._poll = select.poll()
@@ -56,6 +70,16 @@ class Watch:
         if self._is_asked:
             self.ring_all()
 
+    def ask_for_changes(self) -> None:
+        """Have every peer, and those that come soon, ring when they write something."""
+        self._changes.want()
+        self.ring_all(TELL_ME_ALL)
+
+    def tell_of_changes(self) -> None:
+        """Wake the peers if any asked for it lately."""
+        if self._changes.is_asked:
+            self.ring_all(CHANGED)
+
     def ring_all(self, why: bytes = LOOK) -> None:
         """Wake every peer."""
         with self._lock:
@@ -78,6 +102,8 @@ class Watch:
         self._peers[runner_id] = bell
         self._poll.register(bell, 0)  # errors are always reported, and an error is its death
         ring(bell, TELL_ME if self._is_waiting else LOOK)
+        if self._changes.is_wanted:
+            ring(bell, TELL_ME_ALL)
         return True
 
     def _drop(self, runner_id: str) -> None:
@@ -90,11 +116,17 @@ class Watch:
             ready = self._poll.poll()
             if self._is_closing:
                 return
-            if TELL_ME in self._presence.answer():
+            rung = self._presence.answer()
+            if TELL_ME in rung:
                 self._is_asked = True
                 self.ring_all()  # what ended before we were asked has not been told
-            self._bury(fd for fd, _ in ready if fd != self._presence.bell)
-            self._notice()
+            if TELL_ME_ALL in rung and self._changes.ask():
+                self.ring_all(CHANGED)  # likewise
+            gone = [fd for fd, _ in ready if fd != self._presence.bell]
+            self._bury(gone)
+            self._on_change()
+            if gone or rung.strip(TELL_ME_ALL + CHANGED):
+                self._notice()
 
     def _bury(self, descriptors: Iterable[int]) -> None:
         dead = set(descriptors)

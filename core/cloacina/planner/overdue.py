@@ -1,7 +1,12 @@
 """What is said of attempts that did not end when they should have."""
 
+from typing import Final
+
 from cloacina.planner.pools import Pool
 from cloacina_sdk.outcome import TaskFailure
+
+_LIKE_TIMEOUT: Final = ("TimeoutError", "OSError", "Exception", "BaseException")
+"""What a retry condition of exception classes finds: as if the body had raised that."""
 
 
 def timed_out(pool: Pool, limit_us: int) -> TaskFailure:
@@ -10,6 +15,7 @@ def timed_out(pool: Pool, limit_us: int) -> TaskFailure:
         "TaskTimeout",
         f"the attempt did not end within {limit_us / 1_000_000:g} s{_fate(pool)}",
         is_transient=True,
+        error_types=_LIKE_TIMEOUT,
     )
 
 
@@ -31,7 +37,13 @@ def _fate(pool: Pool) -> str:
     )
 
 
-def _failure(error_type: str, message: str, *, is_transient: bool) -> TaskFailure:
+def _failure(
+    error_type: str, message: str, *, is_transient: bool, error_types: tuple[str, ...] = ()
+) -> TaskFailure:
     return TaskFailure(
-        error_type=error_type, message=message, traceback="", is_transient=is_transient
+        error_type=error_type,
+        message=message,
+        traceback="",
+        is_transient=is_transient,
+        error_types=error_types,
     )

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pluggy
 
+from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
@@ -19,6 +20,7 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.runner.config import DefaultRunnerConfig
+from cloacina.runner.events import Bulletin
 from cloacina.runner.fleet import Fleet
 from cloacina.runner.outbox import Outbox
 from cloacina.runner.pruner import Pruner
@@ -54,6 +56,7 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
+        self._callbacks = CallbackCaller(runtime, fleet.bodies.variables.get)
         writer = self.database.open_writer(runner_id)
         self._kernel = Kernel(
             planner=Planner(
@@ -62,7 +65,7 @@ class Engine:
             ),
             writer=writer,
             neighbours=self._neighbours,
-            observer=Observer(plugins),
+            observer=Observer(plugins, self._callbacks),
             clock=self.clock,
         )
         self._loop_executor = fleet.loop
@@ -75,6 +78,8 @@ class Engine:
         )
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
+        self.bulletin = Bulletin()
+        self._neighbours.when_changed(self.bulletin.changed)
         try:
             self._neighbours.join(now_us, self._look_around, slots=config.max_concurrent_tasks)
         except BaseException:
@@ -110,6 +115,10 @@ class Engine:
         self._kernel.send(request)
         return request.ended
 
+    def ask_for_changes(self) -> None:
+        """Have the other runners ring when they change something."""
+        self._neighbours.ask_for_changes()
+
     def ask(self, execution_id: str, wish: Wish) -> bool:
         """Ask something of an execution; return whether it is in flight here, and was changed."""
         request = Ask(execution_id, wish)
@@ -129,6 +138,7 @@ class Engine:
             self._pruner.close()
         deadline = time.monotonic() + timeout_s
         self._kernel.stop(timeout_s)
+        self._callbacks.close(max(0.0, deadline - time.monotonic()))
         self._kernel.dispatcher.close(max(0.0, deadline - time.monotonic()))
         self._neighbours.leave()
         self.database.close()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cloacina.errors import WaitTimeoutError
 from cloacina.planner.execution import ExecutionState
+from cloacina.runner.events import EventStream
 from cloacina.runner.result import WorkflowResult
 
 
@@ -25,6 +26,10 @@ class Controls(Protocol):
 
     def resume(self, execution_id: str) -> None:
         """Go on with it."""
+
+    def events(self, execution_id: str, *, after: int = 0, follow: bool = True) -> EventStream:
+        """Return its history."""
+        ...
 
 
 class ExecutionHandle:
@@ -63,6 +68,10 @@ class ExecutionHandle:
     def resume(self) -> None:
         """Go on after ``pause``."""
         self._runner.resume(self.id)
+
+    def events(self, *, after: int = 0, follow: bool = True) -> EventStream:
+        """Return what happens to the execution; see ``DefaultRunner.events``."""
+        return self._runner.events(self.id, after=after, follow=follow)
 
     def wait(self, timeout: float | None = None) -> WorkflowResult:
         """Block until the execution has ended.

@@ -26,6 +26,7 @@ from cloacina.plugins import new_plugin_manager, refuse_executors, register_plug
 from cloacina.runner.builder import DefaultRunnerBuilder
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
+from cloacina.runner.events import EventStream
 from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.result import WorkflowResult
@@ -33,6 +34,7 @@ from cloacina.runner.submission import ContextLike, SubmitOptions
 from cloacina.runner.submitter import Submitter
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
+from cloacina.store.events import Page, read_events
 from cloacina.store.outbox import CallersConnection
 from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
@@ -331,6 +333,40 @@ class DefaultRunner:
         with self._require_engine().database.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
 
+    def events(self, execution_id: str, *, after: int = 0, follow: bool = True) -> EventStream:
+        """Return the history of any execution of this database, whichever runner writes it.
+
+        One event tells of each change of state. Iterate with ``for`` or ``async for``. While it is
+        followed nothing is polled on SQLite: the runner that writes wakes the stream.
+
+        Args:
+            execution_id: of the execution; that there is none is found when the stream is read.
+            after: leave out the events up to this sequence.
+            follow: go on until the execution has ended; else end with what there is now.
+
+        Raises:
+            InvalidConfigError: if ``after`` is no sequence.
+        """
+        if type(after) is not int or after < 0:
+            raise InvalidConfigError("after", after, "a whole number from 0")
+        self._require_engine()
+        stream = EventStream(execution_id, self, after=after, is_following=follow)
+        self._require_engine().bulletin.add(stream)
+        return stream
+
+    def read_events(self, execution_id: str, after: int) -> Page:
+        """Return the events that follow a sequence, at most 500 of them (for ``EventStream``).
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        with self._require_engine().database.read() as connection:
+            return read_events(connection, execution_id, after)
+
+    def ask_for_changes(self) -> None:
+        """Have the other runners ring when they change something (for ``EventStream``)."""
+        self._require_engine().ask_for_changes()
+
     def prune(self, *, older_than: timedelta | float | str) -> int:
         """Remove the executions that ended longer ago than that, with all that belongs to them.
 
@@ -359,6 +395,7 @@ class DefaultRunner:
             engine, self._engine = self._engine, None
         if engine is not None and os.getpid() == self._process_id:
             _OPEN.discard(self)
+            engine.bulletin.changed()  # whoever follows finds the runner closed
             engine.close(self._config.shutdown_timeout_seconds)
 
     def __enter__(self) -> Self:

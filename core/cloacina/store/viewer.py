@@ -17,6 +17,7 @@ from cloacina.errors import (
 from cloacina.planner.events import StoredExecution
 from cloacina.store import census, reader
 from cloacina.store.drivers import require_psycopg
+from cloacina.store.events import Page, read_events
 from cloacina.store.schema import HEAD, current_revision
 from cloacina.store.sqlite_look import SqliteLook
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES
@@ -118,6 +119,15 @@ class Viewer:
         with self._look.read() as connection:
             ids = list(connection.execute(query).scalars())
             return [reader.load(connection, execution_id) for execution_id in ids]
+
+    def events(self, execution_id: str, after: int) -> Page:
+        """Return the events of an execution that follow a sequence.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        with self._look.read() as connection:
+            return read_events(connection, execution_id, after)
 
     def __enter__(self) -> Self:
         return self

@@ -30,8 +30,20 @@ def load_package(package: str, modules: Sequence[str]) -> dict[str, Workflow]:
                 f"Package {package!r} defines two workflows called {workflow.name!r}; "
                 "give one of them another name"
             )
+        _refuse_callbacks(workflow)
         by_name[workflow.name] = workflow
     return by_name
+
+
+def _refuse_callbacks(workflow: Workflow) -> None:
+    named = {f"task {id!r}": workflow.callbacks_of(id) for id in workflow.functions}
+    named[f"workflow {workflow.name!r}"] = workflow.callbacks
+    guilty = [name for name, callbacks in named.items() if not callbacks.is_empty]
+    if guilty:
+        raise InvalidDefinitionError(
+            f"{', '.join(guilty)}: a package cannot have on_success, on_failure or on_retry, for "
+            "they run in the host, where code of packages never does; use a task that depends on it"
+        )
 
 
 def _offered(

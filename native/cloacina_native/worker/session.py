@@ -146,6 +146,8 @@ def _failure(request: Frame, error: BaseException) -> Answer:
         "is_fatal": failure.is_fatal,
         "is_retry_wanted": failure.is_retry_wanted,
         "retry_after_ms": failure.retry_after_ms,
+        "error_types": list(failure.error_types),
+        "is_retry_approved": failure.is_retry_approved,
     }
     return {"type": "failed", **told, **answer}, b""
 

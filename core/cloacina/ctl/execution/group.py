@@ -6,6 +6,9 @@ from cloacina.ctl.lazy_group import CommandReference, LazyGroup
 
 _COMMANDS = {
     "cancel": CommandReference("cloacina.ctl.execution.control:cancel", "End an execution."),
+    "events": CommandReference(
+        "cloacina.ctl.execution.events:events", "Show what happened to an execution, and happens."
+    ),
     "list": CommandReference(
         "cloacina.ctl.execution.listing:list_executions", "List executions, the newest first."
     ),
