@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         task_success,
     )
     from cloacina_sdk.signals import Fatal, Retry
+    from cloacina_sdk.throttle import RateLimit
 
 __all__ = [
     "BackoffStrategy",
@@ -39,6 +40,7 @@ __all__ = [
     "Context",
     "Fatal",
     "JsonValue",
+    "RateLimit",
     "Retry",
     "RetryCondition",
     "RetryPolicy",
@@ -66,6 +68,7 @@ _HOMES = {
     "Context": "context",
     "Fatal": "signals",
     "JsonValue": "json_text",
+    "RateLimit": "throttle",
     "Retry": "signals",
     "RetryCondition": "retry",
     "RetryPolicy": "retry",

@@ -253,6 +253,7 @@ def _task_spec(definition: TaskDefinition, bare: Callable[[str], str]) -> TaskSp
         timeout_ms=definition.timeout_ms,
         description=_description(definition.function),
         mapped=definition.mapped,
+        throttle=definition.throttle,
     )
 
 

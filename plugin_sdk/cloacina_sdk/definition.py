@@ -27,6 +27,7 @@ from cloacina_sdk.retry import RetryCondition, RetryPolicy
 from cloacina_sdk.retry_condition import as_conditions
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
+from cloacina_sdk.throttle import Throttle
 
 TaskFunction: TypeAlias = Callable[..., object]
 Dependency: TypeAlias = str | TaskFunction
@@ -64,6 +65,7 @@ class TaskDefinition:
         trigger_rule: when the task runs; None is the default rule.
         timeout_ms: how long one attempt may take; None for what the host says.
         mapped: set where the body runs once for each element of a list.
+        throttle: limits of its attempts beside the slots of a runner.
     """
 
     id: str
@@ -74,6 +76,7 @@ class TaskDefinition:
     allow_failure: bool
     timeout_ms: int | None = None
     mapped: Mapped | None = None
+    throttle: Throttle | None = None
     callbacks: Callbacks = NO_CALLBACKS
 
     @staticmethod
@@ -114,6 +117,7 @@ class TaskOptions:
     allow_failure: bool
     timeout_ms: int | None
     mapped: Mapped | None
+    throttle: Throttle | None
     callbacks: Callbacks
 
     @classmethod
@@ -128,6 +132,7 @@ class TaskOptions:
         allow_failure: bool,
         timeout: timedelta | float | str | None,
         mapped: Mapped | None = None,
+        throttle: Throttle | None = None,
         callbacks: Callbacks = NO_CALLBACKS,
     ) -> TaskOptions:
         """Check what was given to `@task`; options that are None were not given."""
@@ -149,6 +154,7 @@ class TaskOptions:
             allow_failure=allow_failure,
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
+            throttle=throttle,
             callbacks=callbacks,
         )
 
@@ -166,6 +172,7 @@ class TaskOptions:
             allow_failure=self.allow_failure,
             timeout_ms=self.timeout_ms,
             mapped=self.mapped,
+            throttle=self.throttle,
             callbacks=self.callbacks,
         )
         try:

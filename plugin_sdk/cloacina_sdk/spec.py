@@ -20,6 +20,7 @@ from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped, read_mapped
 from cloacina_sdk.retry import RetryPolicy, read_retry
 from cloacina_sdk.rules import Rule, named_tasks, read_rule
+from cloacina_sdk.throttle import Throttle, read_throttle
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
 NAME_IN_WORDS = (
@@ -41,6 +42,7 @@ class TaskSpec:
         is_async: whether the body is a coroutine function.
         timeout_ms: how long one attempt may take; None for what the host says.
         mapped: set where the body runs once for each element of a list.
+        throttle: limits of its attempts beside the slots of a runner.
         fingerprint: sha256 of the body's code in hexadecimal, or "" where it has none.
     """
 
@@ -54,6 +56,7 @@ class TaskSpec:
     description: str = ""
     fingerprint: str = ""
     mapped: Mapped | None = None
+    throttle: Throttle | None = None
 
     @property
     def result_key(self) -> str:
@@ -74,6 +77,7 @@ class TaskSpec:
             "fingerprint": self.fingerprint,
             # said of those that have it only: others are the same for an older host
             **(self.mapped.to_document() if self.mapped else {}),
+            **(self.throttle.to_document() if self.throttle else {}),
         }
 
     @classmethod
@@ -191,6 +195,7 @@ def _read_task(fields: Fields) -> TaskSpec:
             "fingerprint", "", form=_FINGERPRINT, expected="a sha256 in lower-case hexadecimal"
         ),
         mapped=read_mapped(fields),
+        throttle=read_throttle(fields),
     )
     fields.close()
     return task

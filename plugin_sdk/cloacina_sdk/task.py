@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloacina_sdk.definition import TaskDefinition
     from cloacina_sdk.json_text import JsonValue
     from cloacina_sdk.retry import ConditionLike, RetryPolicy
+    from cloacina_sdk.throttle import RateLimit
 
     F = TypeVar("F", bound=Callable[..., object])
 
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
         map_over: str | None = None,
         map_into: str | None = None,
         max_parallel: int | None = None,
+        concurrency_key: str | None = None,
+        max_concurrent: int | None = None,
+        rate_limit: RateLimit | str | None = None,
         on_success: Callable[..., object] | None = None,
         on_failure: Callable[..., object] | None = None,
         on_retry: Callable[..., object] | None = None,
@@ -72,6 +76,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     map_over: str | None = None,
     map_into: str | None = None,
     max_parallel: int | None = None,
+    concurrency_key: str | None = None,
+    max_concurrent: int | None = None,
+    rate_limit: RateLimit | str | None = None,
     on_success: Callable[..., object] | None = None,
     on_failure: Callable[..., object] | None = None,
     on_retry: Callable[..., object] | None = None,
@@ -110,6 +117,13 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         map_into: the key of the list of its results; the task's id if absent.
         max_parallel: how many of its elements may run at once; by default as many as the
             runner has slots.
+        concurrency_key: a name that attempts hold while they run, of this task and of every
+            other that names the same key, over all runners on the database; `{name}` in it
+            stands for a string or number of the context.
+        max_concurrent: how many attempts may hold the key at once (default 1); name the same
+            number wherever you name the key.
+        rate_limit: how many attempts of this task may start in each window of the clock, over
+            all runners on the database: "10/s", "5/m", "100/h", "1000/d", or a RateLimit.
         on_success: called with task id and context after the task completed.
         on_failure: called with task id, error text and context after each failed attempt; the
             context has what the body had changed.
@@ -122,7 +136,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
             if the function cannot be called with a Context.
         InvalidRuleError: if the trigger rule is malformed.
     """
-    from cloacina_sdk import definition, mapped  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk import definition, mapped, throttle  # noqa: PLC0415 - paid by the first task, not by the import
     from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
     options = definition.TaskOptions.checked(
@@ -143,6 +157,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         allow_failure=allow_failure,
         timeout=timeout,
         mapped=mapped.checked(map_over, map_into, max_parallel),
+        throttle=throttle.checked(concurrency_key, max_concurrent, rate_limit),
         callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
     return options.decorate if function is None else options.decorate(function)

@@ -9,12 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cloacina.model.topology import Topology
+from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.throttle import Throttle
 from simulation import offers
 from simulation.bodies import Body
 from simulation.log import require
-from simulation.snapshot import FINAL, AttemptRow, EventRow, Snapshot, TaskRow, spec_of
+from simulation.snapshot import (
+    FINAL,
+    AttemptRow,
+    EventRow,
+    Snapshot,
+    TaskRow,
+    holds_key,
+    spec_of,
+)
 
 _EVENT_OF_END = {
     "Completed": "task_completed",
@@ -63,6 +73,7 @@ def check(change: Change, bodies: Mapping[str, Body], tokens: set[str]) -> None:
         if known is not None and known != attempt:
             require(known.outcome is None, f"the end of {attempt} was rewritten")
             require(known[:6] == attempt[:6], f"the start of {attempt} was rewritten")
+            require(known[11:] == attempt[11:], f"what {attempt} holds was rewritten")
     require(not any(n for (_, kind), n in kinds.items() if kind == "task_started"), "odd starts")
     offers.check_owner(before, after, change.writer)
     _check_numbers(after)
@@ -84,7 +95,12 @@ def _check_claim(change: Change) -> None:
     before, after = change.before, change.after
     require(before is not None, "an execution appeared without a commit")
     assert before is not None
-    require(before[1:] == after[1:], "a claim or release changed more than the owner")
+    given_back = tuple(
+        row._replace(concurrency_slot=now.concurrency_slot) if now.concurrency_slot is None else row
+        for row, now in zip(before.attempts, after.attempts, strict=True)
+    )
+    expected = before._replace(execution=after.execution, attempts=given_back)
+    require(expected == after, "a claim or release changed more than the owner")
     was, now = before.execution, after.execution
     require(was.status not in FINAL, f"{was.id} changed hands after its end")
     require(was._replace(owner=now.owner, epoch=now.epoch) == now, "a claim changed the execution")
@@ -131,6 +147,40 @@ def _check_task(
         require(not is_decidable, f"{now.task} could be decided and was not")
     else:
         require(is_decidable, f"{now.task} went to {now.status} before its dependencies ended")
+
+
+def check_limits(snapshots: Iterable[Snapshot], topologies: Mapping[str, Topology]) -> None:
+    """No key is held more often than it may be, and no window of a rate sees more starts."""
+    held: set[tuple[str | None, int | None]] = set()
+    used: set[tuple[str | None, int | None]] = set()
+    for snapshot in snapshots:
+        topology = topologies[snapshot.execution.workflow]
+        for attempt in snapshot.attempts:
+            if attempt.concurrency_key is None and attempt.rate_key is None:
+                continue
+            throttle = spec_of(topology, snapshot.task(attempt.task_number)).throttle
+            require(throttle is not None, f"{attempt} is not limited")
+            assert throttle is not None
+            if holds_key(attempt):
+                slot = attempt.concurrency_key, attempt.concurrency_slot
+                require(slot not in held, f"two attempts hold the key {slot}")
+                held.add(slot)
+                is_within = (attempt.concurrency_slot or 0) < throttle.max_concurrent
+                require(is_within, f"{attempt} holds the key beyond its limit")
+            if attempt.rate_key is not None:
+                _check_rate(attempt, throttle, used)
+
+
+def _check_rate(
+    attempt: AttemptRow, throttle: Throttle, used: set[tuple[str | None, int | None]]
+) -> None:
+    start = attempt.rate_key, attempt.rate_slot
+    require(start not in used, f"two attempts started as {start}")
+    used.add(start)
+    assert throttle.rate is not None
+    window = from_text(attempt.started_at) // throttle.rate.window_us
+    is_now = (attempt.rate_slot or 0) // throttle.rate.count == window
+    require(is_now, f"{attempt} started in another window")
 
 
 def _check_start(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.store.commands import Command
 from cloacina.store.graphs import parse_graph
@@ -24,7 +25,7 @@ from simulation.memory_tables import RunnerRow, Tables
 from simulation.memory_writer import SimulatedLink, SimulatedServerLink
 from simulation.scenario import Liveness
 from simulation.shared import LosingLink
-from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow
+from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow, holds_key
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -84,6 +85,8 @@ class SimulatedDatabase:
         for row in self._unfinished():
             if row.owner in struck_out:
                 self._replace(row._replace(owner=None))
+        for name in sorted(self._tables.executions):
+            self._give_back(name, lambda attempt: attempt.runner in struck_out)
 
     def unowned(self) -> list[Unowned]:
         """Return the unfinished executions that nobody plans, by id."""
@@ -98,6 +101,7 @@ class SimulatedDatabase:
         claimed = [found.identity.execution_id for found in self.unowned() if accepts(found)]
         for execution_id in claimed:
             self._replace(claimed_row(self._tables.executions[execution_id].execution, runner_id))
+            self._give_back(execution_id, lambda _: True)
         return claimed
 
     def owned(self, runner_id: str, among: Sequence[str]) -> list[str]:
@@ -130,6 +134,19 @@ class SimulatedDatabase:
             tasks=tuple(_stored_task(task, latest.get(task.number)) for task in snapshot.tasks),
         )
 
+    def taken(self, question: Question) -> Taken:
+        keys: dict[str, dict[int, str]] = {}
+        rates: dict[str, dict[int, str]] = {}
+        for snapshot in self._tables.executions.values():
+            for row in snapshot.attempts:
+                if holds_key(row) and row.concurrency_key in question.keys:
+                    keys.setdefault(str(row.concurrency_key), {})[row.concurrency_slot or 0] = (
+                        row.token
+                    )
+                if row.rate_key and (row.rate_key, row.rate_slot) in question.rates:
+                    rates.setdefault(row.rate_key, {})[row.rate_slot or 0] = row.token
+        return Taken(question=question, keys=keys, rates=rates)
+
     def leave_command(self, command_id: str, execution_id: str, wish: Wish) -> None:
         self._commands.append(Command(id=command_id, execution_id=execution_id, wish=wish))
         self._commands.sort(key=lambda command: command.id)
@@ -154,6 +171,15 @@ class SimulatedDatabase:
         executions = self._tables.executions
         found = (executions[name].execution for name in sorted(executions))
         return [row for row in found if row.status not in FINAL]
+
+    def _give_back(self, name: str, is_affected: Callable[[AttemptRow], bool]) -> None:
+        found = self._tables.executions[name]
+        attempts = tuple(
+            row._replace(concurrency_slot=None) if holds_key(row) and is_affected(row) else row
+            for row in found.attempts
+        )
+        if attempts != found.attempts:
+            self._tables.executions[name] = found._replace(attempts=attempts)
 
     def _replace(self, row: ExecutionRow) -> None:
         executions = self._tables.executions

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.model.states import Wish
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
@@ -53,6 +54,10 @@ class MemoryNeighbours(ABC):
         self._gate.before_read()
         found = self._database.open_commands()
         return [command for command in found if is_ours(command.execution_id)]
+
+    def taken(self, question: Question) -> Taken:
+        self._gate.before_read()
+        return self._database.taken(question)
 
     def answer(self, command_ids: Sequence[str]) -> None:
         with self._gate.transaction():

@@ -7,10 +7,16 @@ from cloacina.errors import EvictedError
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow
+from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow, holds_key
 
 
 class SimulatedLink:
@@ -114,7 +120,8 @@ class SimulatedLink:
             draft = self._tables.draft(drafts, start.execution_id)
             if start.task_number not in draft.tasks:
                 raise ValueError("FOREIGN KEY constraint failed")
-            attempt = AttemptRow(*start, None, None, None, None, None)
+            self._check_slots(drafts, start)
+            attempt = AttemptRow(*start[:6], None, None, None, None, None, *start[6:])
             insert(draft.attempts, (start.task_number, start.number), attempt)
         for close in cast("list[rows.AttemptClose]", batch.rows["attempt_closes"]):
             draft = self._tables.draft(drafts, close.execution_id)
@@ -122,7 +129,25 @@ class SimulatedLink:
             found = draft.attempts.get(key)
             if found is None or found.token != close.token or found.outcome is not None:
                 raise MissedError
-            draft.attempts[key] = AttemptRow(*found[:6], *close[:5])
+            draft.attempts[key] = AttemptRow(*found[:6], *close[:5], *found[11:])
+
+    def _check_slots(self, drafts: Mapping[str, Draft], start: rows.NewAttempt) -> None:
+        if start.concurrency_slot is None and start.rate_slot is None:
+            return
+        wanted_key = start.concurrency_key, start.concurrency_slot
+        wanted_rate = start.rate_key, start.rate_slot
+        for name in {*self._tables.executions, *drafts}:
+            draft = drafts.get(name)
+            found = draft.attempts.values() if draft else self._tables.executions[name].attempts
+            for attempt in found:
+                if holds_key(attempt) and wanted_key == (
+                    attempt.concurrency_key,
+                    attempt.concurrency_slot,
+                ):
+                    raise SlotTakenError(ValueError("UNIQUE constraint failed"))
+                has_rate = attempt.rate_slot is not None
+                if has_rate and wanted_rate == (attempt.rate_key, attempt.rate_slot):
+                    raise SlotTakenError(ValueError("UNIQUE constraint failed"))
 
     def _move_executions(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for move in cast("list[rows.ExecutionMove]", batch.rows["execution_moves"]):

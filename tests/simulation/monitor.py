@@ -71,6 +71,7 @@ class Monitor:
                 invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
             self.snapshots[execution_id] = after
+            invariants.check_limits(self.snapshots.values(), self._topologies)
             if after.execution.status in FINAL:
                 self.last_end_us = at_us
                 self._judge(after, topology)

@@ -11,6 +11,7 @@ from cloacina.kernel.requests import LookAround
 from cloacina.model.states import Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
@@ -97,6 +98,9 @@ class SimulatedNeighbours:
 
     def commands(self, is_ours: Callable[[str], bool]) -> Sequence[Command]:
         return self._inner.commands(is_ours)
+
+    def taken(self, question: Question) -> Taken:
+        return self._inner.taken(question)
 
     def answer(self, command_ids: Sequence[str]) -> None:
         self._inner.answer(command_ids)

@@ -69,20 +69,16 @@ def judge(
         verdict.seen[spec.id] = seen
         ends = endings[spec.id, None]
         has_elements = any(name == spec.id and place is not None for name, place in endings)
-        if spec.mapped is not None and _runs(spec, verdict.statuses, tainted, seen):
-            own = {place: e for (name, place), e in endings.items() if name == spec.id}
-            status, output = _ended_mapped(spec, own, seen, verdict)
-            is_cut_short = status == "Cancelled" and spec.id in stop.cancelled
-            verdict.statuses[spec.id] = status if is_cut_short or status != "Cancelled" else "?"
-            if not own.keys() - {None} and spec.id in stop.cancelled:
-                verdict.statuses[spec.id] = "Cancelled"  # before it began
-            elif output is not None:
+        does_run = _runs(spec, verdict.statuses, tainted, seen)
+        if does_run and (spec.mapped is not None or _lacks_key(spec, seen)):
+            output = _judge_without_attempts(spec, endings, stop, verdict)
+            if output is not None:
                 outputs[spec.id] = output
         elif spec.id in stop.cancelled:
             verdict.statuses[spec.id] = "Cancelled"
             if any(isinstance(end, Changes) for end in ends):
                 verdict.problems.append(f"{spec.id} was cancelled though it had succeeded")
-        elif _runs(spec, verdict.statuses, tainted, seen):
+        elif does_run:
             verdict.statuses[spec.id] = _ended(spec, ends, verdict.problems)
             if ends and isinstance(ends[-1], Changes):
                 outputs[spec.id] = ends[-1]
@@ -207,9 +203,39 @@ def _ended(spec: TaskSpec, ends: Sequence[Ending], problems: list[str]) -> str:
     return status
 
 
+def _judge_without_attempts(
+    spec: TaskSpec, endings: Endings, stop: Stop, verdict: Verdict
+) -> Changes | None:
+    """Judge a task that has no attempts of its own; return what it passes on."""
+    is_cancelled = spec.id in stop.cancelled
+    own = {
+        place: e for (name, place), e in endings.items() if name == spec.id and place is not None
+    }
+    if endings[spec.id, None]:
+        verdict.problems.append(f"{spec.id} ran itself")
+    if _lacks_key(spec, verdict.seen[spec.id]):
+        if own:
+            verdict.problems.append(f"{spec.id} ran though it has no key")
+        status, output = "Failed", None
+    else:
+        status, output = _ended_mapped(spec, own, verdict.seen[spec.id], verdict)
+    if is_cancelled and not own:  # before it began
+        status, output = "Cancelled", None
+    elif status == "Cancelled" and not is_cancelled:
+        status = "not all elements ended"
+    verdict.statuses[spec.id] = status
+    return output
+
+
+def _lacks_key(spec: TaskSpec, seen: Mapping[str, str]) -> bool:
+    """Whether a task's concurrency key needs a value that is not there."""
+    key = None if spec.throttle is None else spec.throttle.key
+    return key is not None and "{go}" in key and "go" not in seen
+
+
 def _ended_mapped(
     spec: TaskSpec,
-    endings: Mapping[int | None, Sequence[Ending]],
+    endings: Mapping[int, Sequence[Ending]],
     seen: Mapping[str, str],
     verdict: Verdict,
 ) -> tuple[str, Changes | None]:
@@ -217,7 +243,7 @@ def _ended_mapped(
     assert spec.mapped is not None
     items = decode(seen[spec.mapped.over]) if spec.mapped.over in seen else None
     if not isinstance(items, list):
-        if len(endings) > 1:
+        if endings:
             verdict.problems.append(f"{spec.id} ran elements of no list")
         return "Failed", None
     verdict.lists[spec.id] = items

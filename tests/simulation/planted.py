@@ -12,12 +12,13 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
-from cloacina.planner import decide
+from cloacina.planner import decide, withdrawal
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState, TaskState, restored
 from cloacina.planner.expansion import Expansion
 from cloacina.planner.guests import OpenOffer
+from cloacina.planner.lanes import Lanes
 from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Schedule
@@ -285,6 +286,22 @@ def _elements_forgotten(patch: Patch) -> None:
     patch.setattr(Expansion, "restore", lambda *_: None)
 
 
+def _no_limit_of_keys(patch: Patch) -> None:
+    patch.setattr(SimulatedLink, "_check_slots", lambda *_: None)
+
+
+def _keys_kept(patch: Patch) -> None:
+    patch.setattr(Lanes, "release", lambda *_: None)
+
+
+def _windows_missed(patch: Patch) -> None:
+    patch.setattr(Lanes, "next_windows", lambda *_: ())
+
+
+def _loose_history(patch: Patch) -> None:
+    patch.setattr(withdrawal, "_strike_out", lambda *_: None)
+
+
 def _begins_when_over(patch: Patch) -> None:
     patch.setattr(StartAttempt, "is_over", property(lambda _self: False))
 
@@ -377,7 +394,9 @@ PLANTED = {
     "slots that leak": Planted(_slots_leak, "held by nothing"),
     "places of an earlier ownership": Planted(_stale_places, "attempts .* run|is of TaskRow"),
     "a start that is late": Planted(_starts_late, "waits? although slots"),
-    "a start that is early": Planted(_starts_early, "before its dependencies ended"),
+    "a start that is early": Planted(
+        _starts_early, "before its dependencies ended|waits? although slots"
+    ),
     "a retry without delay": Planted(_retries_at_once, "is early"),
     "a retry that is lost": Planted(_timers_lost, "is late|never ended"),
     "a queue without order": Planted(_queue_jumped, "jumped the queue"),
@@ -395,6 +414,10 @@ PLANTED = {
     "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
     "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
     "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
+    "a key that is held too often": Planted(_no_limit_of_keys, "hold the key|started as"),
+    "a key that is not given back": Planted(_keys_kept, "never ended|did not give|not told"),
+    "a window that nobody waits for": Planted(_windows_missed, "never ended|not told"),
+    "a start that is taken back by halves": Planted(_loose_history, "odd starts"),
     "an attempt that begins when it is over": Planted(
         _begins_when_over, "after it had ended|before that was durable"
     ),

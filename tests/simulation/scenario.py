@@ -25,6 +25,7 @@ from cloacina_sdk.rules import (
     task_success,
 )
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
+from cloacina_sdk.throttle import RateLimit, Throttle
 
 SECOND = 1_000_000
 MOST_URGENT = 5
@@ -127,7 +128,8 @@ class Scenario:
 
 def draw(dice: Random) -> Scenario:
     """Draw a scenario."""
-    workflows = tuple(_workflow(dice, f"w{n}") for n in range(dice.choice((1, 1, 2, 3))))
+    most = dice.choice((1, 1, 2, 3))
+    workflows = tuple(_workflow(dice, f"w{n}", most) for n in range(dice.choice((1, 1, 2, 3))))
     natures = tuple(tuple(_nature(dice) for _ in workflow.tasks) for workflow in workflows)
     return Scenario(
         workflows=workflows,
@@ -184,7 +186,7 @@ def _nature(dice: Random) -> Nature:
     return dice.choices(list(Nature), (60, 30, 10, 1))[0]
 
 
-def _workflow(dice: Random, name: str) -> WorkflowSpec:
+def _workflow(dice: Random, name: str, most: int) -> WorkflowSpec:
     tasks: list[TaskSpec] = []
     for number in range(dice.choice((1, 2, 3, 4, 5, 6, 8, 12))):
         wanted = min(number, dice.choice((0, 1, 1, 1, 2, 3)))
@@ -198,6 +200,7 @@ def _workflow(dice: Random, name: str) -> WorkflowSpec:
                 trigger_rule=_rule(dice, ancestors) if dice.random() < 0.35 else None,
                 allow_failure=dice.random() < 0.2,
                 timeout_ms=dice.choice((None, None, None, 2_000)),
+                throttle=_throttle(dice, most) if dice.random() < 0.2 else None,
                 mapped=_mapped(dice, f"t{number}", ancestors) if dice.random() < 0.15 else None,
             )
         )
@@ -212,6 +215,13 @@ def _workflow(dice: Random, name: str) -> WorkflowSpec:
     )
     workflow.validate()
     return workflow
+
+
+def _throttle(dice: Random, most: int) -> Throttle:
+    """Draw a key that is shared by all workflows, ``most`` at once, or a rate, or both."""
+    rate = dice.choice((None, None, RateLimit(1, "s"), RateLimit(3, "s"), RateLimit(2, "m")))
+    key = dice.choice(("k", "k", "k{go}", "{go}")) if rate is None or dice.random() < 0.5 else None
+    return Throttle(key=key, max_concurrent=most, rate=rate)
 
 
 def _mapped(dice: Random, name: str, ancestors: list[str]) -> Mapped:

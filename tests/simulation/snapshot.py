@@ -64,6 +64,15 @@ class AttemptRow(NamedTuple):
     error_type: str | None
     error_message: str | None
     traceback: str | None
+    concurrency_key: str | None
+    concurrency_slot: int | None
+    rate_key: str | None
+    rate_slot: int | None
+
+
+def holds_key(attempt: AttemptRow) -> bool:
+    """Whether an attempt has a slot of a concurrency key now."""
+    return attempt.outcome is None and attempt.concurrency_slot is not None
 
 
 class EventRow(NamedTuple):
@@ -126,7 +135,9 @@ class Snapshot(NamedTuple):
         return [task for task in self.tasks if task.parent == parent.number]
 
     def is_held_back(self, element: TaskRow, topology: Topology) -> bool:
-        """Whether an element waits because as many of its task's run as may."""
+        """Whether a task may have to wait for a key or rate, or an element for others of its task."""
+        if spec_of(topology, element).throttle is not None:
+            return True
         if element.parent is None:
             return False
         mapped = topology.tasks[element.parent].mapped

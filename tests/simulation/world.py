@@ -235,6 +235,8 @@ class World:
         require(late_us < LONGEST_END_US, f"the last end came {late_us / SECOND:g} s late")
         for runner in self._runners.values():
             if runner.is_alive:
+                lanes = runner.planner._schedule.lanes
+                require(not lanes.held, f"{runner.id} did not give keys back: {lanes.held}")
                 require(
                     runner.planner._schedule.free_slots == runner.slots, f"{runner.id} lacks slots"
                 )

@@ -14,6 +14,7 @@ from cloacina.errors import (
 )
 from cloacina.kernel.clock import Clock
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.claims import Question
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
@@ -74,10 +75,11 @@ class Committer:
                 changes = execution.unsaved.offers
                 committed.has_news |= changes is not None and changes.concern_others
                 self._planner.saved(execution)
+            self._yield_slots(written)
             committed.gone |= self._let_go(written)
             # by identity: one that was lost and claimed again has two states under one id
             saved = set(map(id, written.saved))
-            contested = set(map(id, written.contested))
+            contested = set(map(id, [*written.contested, *written.contended]))
             void: list[str] = []
             kept: list[Effect] = []
             for effect in effects:
@@ -96,6 +98,34 @@ class Committer:
             if self._is_evicted:
                 break  # there was no time left to join again
         return committed
+
+    def _yield_slots(self, written: Written) -> None:
+        """Have the planner take back what holds slots of keys and rates that others have."""
+        if not written.contended:
+            return
+        claims = [start.claim for each in written.contended for start in each.unsaved.starts]
+        question = Question(
+            keys={claim.key for claim in claims if claim.key is not None},
+            rates={
+                (claim.rate_key, claim.rate_slot)
+                for claim in claims
+                if claim.rate_key is not None and claim.rate_slot is not None
+            },
+        )
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                taken = self._neighbours.taken(question)
+            except StoreUnavailableError as error:
+                _LOG.warning("%s; trying again in %g s", error, pause_s)
+                if self._is_out_of_time():
+                    written.postponed.extend(written.contended)
+                    return
+                self._clock.pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._planner.give_way(written.contended, taken, self._clock.now())
+                return
 
     def _let_go(self, written: Written) -> dict[str, EngineError]:
         """Have the planner forget what could not be written; return why."""

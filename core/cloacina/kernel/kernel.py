@@ -33,7 +33,7 @@ from cloacina.planner.effects import (
     StartAttempt,
     StopAttempt,
 )
-from cloacina.planner.events import AttemptEnded, Claimed, Event, Requested, TimePassed
+from cloacina.planner.events import AttemptEnded, Claimed, Event, LimitsRead, Requested, TimePassed
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.contract import Writer
@@ -150,8 +150,11 @@ class Kernel:
             self.dispatcher.variables.pop(execution_id, None)
             self._waiters.refuse_end(execution_id, error)
         self._carry_out(committed.due)
-        if any(isinstance(effect, ExecutionEnded) for effect in committed.due):
+        has_freed = self._planner.take_freed()
+        if has_freed or any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
+        if self._planner.awaited_keys:
+            self._lookout.wait_for_keys()
         if committed.has_news:
             self._neighbours.tell_of_offers()
         self._host()
@@ -218,6 +221,10 @@ class Kernel:
         self._look_for_ends(self._waiters.awaited)
         for command in self._lookout.commands(self._planner.owns):
             effects += self._step(Requested(execution_id=command.execution_id, wish=command.wish))
+        awaited = self._planner.awaited_keys
+        taken = self._lookout.taken(awaited) if awaited else None
+        if taken is not None:
+            effects += self._step(LimitsRead(taken))
         effects += self._hosting.look(self.dispatcher, is_closing=self._stop is not None)
         self._lookout.has_looked()
         return effects

@@ -1,16 +1,19 @@
 """What a runner finds outside when it looks around, and when it looks again because it could not."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from cloacina.errors import EngineError, EvictedError, StoreUnavailableError
 from cloacina.kernel.clock import Clock
 from cloacina.ownership.neighbours import Neighbours
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.store.commands import Command
 
 _LOG = logging.getLogger("cloacina")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
+_BACKSTOP_US = 5_000_000
+"""How long a slot of a key that another runner freed may go unnoticed."""
 
 
 class Lookout:
@@ -24,6 +27,7 @@ class Lookout:
         """Commands whose effect is to be committed in this turn."""
         self._next_us: int | None = None
         self._pause_s = _FIRST_PAUSE_S
+        self._has_asked = False
 
     @property
     def next_due_us(self) -> int | None:
@@ -67,6 +71,23 @@ class Lookout:
             return ()
         self._obeyed += [command.id for command in found]
         return found
+
+    def taken(self, keys: Collection[str]) -> Taken | None:
+        """Return who has slots of keys; ``None`` if that is not to be known now."""
+        try:
+            return self._neighbours.taken(Question(keys=keys))
+        except StoreUnavailableError as error:
+            self.look_later(error)
+            return None
+
+    def wait_for_keys(self) -> None:
+        """Be rung when others free slots of keys, and look for them at times without that."""
+        if not self._has_asked:
+            self._has_asked = True
+            self._neighbours.ask_for_ends()
+        look_at_us = self._clock.now().monotonic_us + _BACKSTOP_US
+        if self._next_us is None or self._next_us > look_at_us:
+            self._next_us = look_at_us
 
     def close_commands(self) -> None:
         """Answer the commands whose effect is committed now."""

@@ -10,9 +10,10 @@ from typing import ClassVar
 from cloacina.errors import EngineError
 from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.ownership.offering import Look, Offering, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
-from cloacina.store import commands, offers, ownership, reader
+from cloacina.store import commands, limits, offers, ownership, reader
 from cloacina.store.contract import Database
 from cloacina.store.offers import Accepts
 
@@ -69,6 +70,11 @@ class Member(ABC):
         with self._store.read() as connection:
             found = commands.open_commands(connection)
         return [command for command in found if is_ours(command.execution_id)]
+
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of concurrency keys and rates (see ``Neighbours``)."""
+        with self._store.read() as connection:
+            return limits.taken(connection, question)
 
     def answer(self, command_ids: Sequence[str]) -> None:
         """Close commands whose effect is committed, and wake those who wait for them."""

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from cloacina.model.states import Wish
 from cloacina.ownership.offering import Look, Sight
+from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import StoredExecution
 from cloacina.planner.guests import ClaimedOffer, GuestReport
 from cloacina.store.commands import Command
@@ -72,6 +73,14 @@ class Neighbours(Protocol):
         """
         ...
 
+    def taken(self, question: Question) -> Taken:
+        """Return who has slots of concurrency keys and rates.
+
+        Raises:
+            StoreUnavailableError: if the same may succeed later.
+        """
+        ...
+
     def answer(self, command_ids: Sequence[str]) -> None:
         """Close commands whose effect is committed, and wake those who wait for them.
 
@@ -80,10 +89,10 @@ class Neighbours(Protocol):
         """
 
     def ask_for_ends(self) -> None:
-        """Have the others ring when executions of theirs end."""
+        """Have the others ring when executions of theirs end, or slots of keys come free."""
 
     def tell_of_ends(self) -> None:
-        """Wake those others that asked: executions of ours ended."""
+        """Wake those others that asked: executions of ours ended, or slots of keys came free."""
 
     def ask_for_changes(self) -> None:
         """Have the others ring whenever they write something, for ``ASKED_FOR_S`` from now."""

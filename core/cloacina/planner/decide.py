@@ -18,6 +18,7 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner import mapped
+from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.execution import AttemptEnd, AttemptStart, ExecutionState, TaskState
 from cloacina.planner.expansion import Expansion
 from cloacina.planner.offered import Offering, Settlement
@@ -52,10 +53,15 @@ def start(
     token: str,
     at_us: int,
     runner: str | None = None,
+    claim: Claim = NOTHING,
 ) -> None:
-    """Record the next attempt of ``task`` as running under ``token``, on ``runner`` if not here."""
+    """Record the next attempt of ``task`` as running under ``token``, which holds ``claim``.
+
+    It runs on ``runner``, if not here.
+    """
     if runner is None:
         _take_back(execution, task)
+    is_first_move = task.status is TaskStatus.NOT_STARTED
     task.move(TaskStatus.RUNNING)
     task.attempt += 1
     task.token = token
@@ -69,7 +75,17 @@ def start(
         expansion.running += 1
         expansion.attempts += 1
     execution.touch(task)
-    execution.unsaved.starts.append(AttemptStart(task.number, task.attempt, token, at_us, runner))
+    execution.unsaved.starts.append(
+        AttemptStart(
+            task.number,
+            task.attempt,
+            token,
+            at_us,
+            runner=runner,
+            claim=claim,
+            is_first_move=is_first_move,
+        )
+    )
     execution.record("task_started", at_us, task.number)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
+from cloacina.planner.claims import Taken
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -119,8 +120,15 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsRead:
+    """The database was asked who holds slots of keys that tasks here wait for."""
+
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | Requested | TimePassed | OffersSeen
+Event = Submitted | Claimed | AttemptEnded | Requested | LimitsRead | TimePassed | OffersSeen

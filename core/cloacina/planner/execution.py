@@ -14,6 +14,7 @@ from cloacina.model.states import (
     TaskStatus,
 )
 from cloacina.model.topology import Topology
+from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.planner.expansion import Expansion
 from cloacina.planner.offered import OfferChanges
@@ -91,6 +92,9 @@ class AttemptStart:
     started_at_us: int
     runner: str | None = None
     """Which other runner has it; ``None`` for this one."""
+    claim: Claim = NOTHING
+    is_first_move: bool = False
+    """Whether the task was neither held nor attempted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,7 @@ class ExecutionState:
     _input_view: context.View | None = None
     _views: dict[int, context.View] = field(default_factory=dict)
     _passed_on: dict[int, context.View] = field(default_factory=dict)
+    _keys: dict[int, str | None] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -194,6 +199,19 @@ class ExecutionState:
         yield from (task for task in self.tasks if task.token is not None)
         for expansion in self.expansions.values():
             yield from (task for task in expansion.open.values() if task.token is not None)
+
+    def concurrency_key(self, number: int) -> str | None:
+        """Return the concurrency key of a task of the graph, whose dependencies are final.
+
+        Raises:
+            UnknownKeyError: if its context does not have what the key needs.
+        """
+        throttle = self.topology.tasks[number].throttle
+        if throttle is None or throttle.key is None:
+            return None
+        if number not in self._keys:
+            self._keys[number] = throttle.key_for(context.texts_of(self.view(number)))
+        return self._keys[number]
 
     def expand(self, task: TaskState, mapped: Mapped) -> Expansion:
         """Give a mapped task the elements that it says it has."""

@@ -10,11 +10,12 @@ Rules it upholds:
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus, Wish
 from cloacina.planner import decide, mapped, offers
+from cloacina.planner.claims import Taken, Waiting
 from cloacina.planner.effects import (
     AttemptSettled,
     Effect,
@@ -25,6 +26,7 @@ from cloacina.planner.events import (
     AttemptEnded,
     Claimed,
     Event,
+    LimitsRead,
     Now,
     Requested,
     Submitted,
@@ -35,7 +37,9 @@ from cloacina.planner.expansion import NoListError
 from cloacina.planner.offered import OffersSeen, SeenOffer, StopWish
 from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.timers import Alarm, Timer
+from cloacina.planner.withdrawal import take_back
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.throttle import UnknownKeyError
 
 
 class Planner:
@@ -63,7 +67,9 @@ class Planner:
                 return self._end_attempt(event, now)
             case Requested():
                 return self._grant(event, now)
-            case TimePassed():
+            case LimitsRead() | TimePassed():
+                if isinstance(event, LimitsRead):
+                    self._schedule.lanes.learn(event.taken)
                 return self._wake(now)
             case OffersSeen():
                 self._schedule.offers.set_window(event.peer_slots)
@@ -78,7 +84,12 @@ class Planner:
         return unsaved
 
     def saved(self, execution: ExecutionState) -> None:
-        """Take note that everything unsaved of ``execution`` is committed."""
+        """Take note that everything unsaved of ``execution`` is committed.
+
+        What its attempts that ended held of limits is free from now on.
+        """
+        for end in execution.unsaved.ends:
+            self._schedule.lanes.release(end.token)
         execution.mark_saved()
         if execution.status.is_final:
             self._executions.pop(execution.id, None)
@@ -90,12 +101,17 @@ class Planner:
     def forget(self, execution_id: str) -> ExecutionState | None:
         """Drop an execution that is no longer this runner's."""
         self._unsaved.pop(execution_id, None)
-        return self._executions.pop(execution_id, None)
+        execution = self._executions.pop(execution_id, None)
+        if execution is not None:
+            ended = [end.token for end in execution.unsaved.ends]
+            for token in [*ended, *(task.token or "" for task in execution.running)]:
+                self._schedule.lanes.release(token)
+        return execution
 
     def withdraw(self, tokens: Iterable[str], now: Now) -> list[Effect]:
         """Take back the slots of attempts that never began; return what follows, as ``step`` does."""
         for token in tokens:
-            self._schedule.give_back(token)
+            self._schedule.withdraw(token)
         effects = self._fill_slots(now)
         self._offer(now)
         return effects
@@ -130,6 +146,35 @@ class Planner:
         execution = self._executions.get(execution_id)
         task = None if execution is None else execution.task(task_number)
         return task is not None and task.token == token
+
+    def give_way(self, executions: Iterable[ExecutionState], taken: Taken, now: Now) -> None:
+        """Take back those starts for which somebody else has the slot of a key or rate.
+
+        Nothing of ``executions`` is committed; the rest of what they changed is offered again.
+        """
+        self._schedule.lanes.learn(taken)
+        for execution in executions:
+            self._unsaved[execution.id] = execution
+            for start in list(execution.unsaved.starts):
+                if taken.has_against(start.claim, start.token):
+                    task = take_back(execution, start, now.utc_us)
+                    self._schedule.withdraw(start.token)
+                    if task is not None:
+                        self._schedule.enqueue(execution, task)
+
+    @property
+    def awaited_keys(self) -> Collection[str]:
+        """The concurrency keys that tasks here wait for while other runners hold them."""
+        return self._schedule.lanes.awaited
+
+    def take_freed(self) -> bool:
+        """Return whether slots of keys were freed since the last call, for others to hear."""
+        return self._schedule.lanes.take_freed()
+
+    def waiting_for(self, execution_id: str, task_number: int) -> Waiting | None:
+        """Return why a task that is ready does not start; ``None`` if it is not ready."""
+        execution = self._executions.get(execution_id)
+        return None if execution is None else self._schedule.waiting_for(execution, task_number)
 
     @property
     def next_due_us(self) -> int | None:
@@ -233,6 +278,7 @@ class Planner:
         self._schedule.limit_attempt(execution, task, now, spent_us)
 
     def _adopt(self, execution: ExecutionState) -> None:
+        self.forget(execution.id)  # it was lost without our noticing, and is claimed again
         self._executions[execution.id] = execution
         self._unsaved[execution.id] = execution
 
@@ -396,13 +442,16 @@ class Planner:
             task = left.popleft()
             how = None if task.parent is not None else execution.spec(task.number).mapped
             may_begin = task.elements is None and execution.status is ExecutionStatus.RUNNING
-            if how is None or not may_begin or self._schedule.is_closing:
-                settled.append(task)
-                continue
             try:
+                if task.parent is None:
+                    execution.concurrency_key(task.number)
+                if how is None or not may_begin or self._schedule.is_closing:
+                    settled.append(task)
+                    continue
                 expansion = mapped.expand(execution, task, how, now.utc_us)
-            except NoListError as error:
-                left += decide.refuse(execution, task, "NoList", str(error), now.utc_us)
+            except (NoListError, UnknownKeyError) as error:
+                kind = type(error).__name__.removesuffix("Error")
+                left += decide.refuse(execution, task, kind, str(error), now.utc_us)
                 if decide.calls_for_stop(execution, task):
                     return self._stop(execution, StopReason.FAIL_FAST, now), []
                 continue

@@ -4,17 +4,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
-from cloacina.model.states import ExecutionStatus
+from cloacina.model.states import ExecutionStatus, SubStatus, TaskStatus
 from cloacina.planner import decide, mapped, overdue
+from cloacina.planner.claims import NOTHING, Claim, Waiting
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState, TaskState
-from cloacina.planner.expansion import Expansion
+from cloacina.planner.lanes import Lanes
 from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Place, Slots
 from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.mapped import Element
+from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 
@@ -58,6 +60,7 @@ class Schedule:
         self._slots = Slots(limits.slots)
         self.offers = Offers(self._slots)
         self._timers = Timers()
+        self.lanes = Lanes()
         self.is_closing = False
         """Whether nothing more is to start."""
 
@@ -101,6 +104,11 @@ class Schedule:
         """Take the slot of an attempt whose executor reported its end."""
         self._slots.give_back(token)
 
+    def withdraw(self, token: str) -> None:
+        """Take everything back from an attempt that never began."""
+        self._slots.give_back(token)
+        self.lanes.release(token)
+
     def pool_for(self, identity: Identity, task: TaskSpec) -> Pool:
         """Return the pool of a task's attempts, whoever plans its execution."""
         return self._limits.pools.pool_of(identity, task)
@@ -120,13 +128,14 @@ class Schedule:
             if expansion.is_queued:
                 return
             expansion.is_queued = True
+        spec = execution.spec(task.number)
         self._slots.wait(
             execution.id,
             task.number,
             pool=self.pool_of(execution, task),
             priority=execution.identity.priority,
             age_us=execution.created_at_us,
-            stays=expansion is not None or execution.spec(task.number).mapped is not None,
+            stays=spec.mapped is not None or spec.throttle is not None,
         )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
@@ -198,12 +207,19 @@ class Schedule:
         self, executions: Mapping[str, ExecutionState], now: Now
     ) -> Iterator[StartAttempt]:
         """Start tasks in turn while there are slots."""
-        while not self.is_closing and (place := self.offers.next_in_turn(now)) is not None:
+        while not self.is_closing:
+            for waiting in self.lanes.let_go(now):
+                self._slots.put_back(waiting)
+            place = self.offers.next_in_turn(now)
+            if place is None:
+                break
+            self.lanes.came(place)
             execution = executions.get(place.execution_id)
-            if execution is not None:
-                task = self._task_at(place, execution, now)
-                if task is not None:
-                    yield self._start(execution, task, place.pool, now)
+            start = None if execution is None else self._start_at(place, execution, now)
+            if start is not None:
+                yield start
+        for due_us in self.lanes.next_windows(now):
+            self._timers.arm(Alarm.WINDOW, due_us, "")
 
     def make_room(self, execution: ExecutionState) -> None:
         """Let elements that waited for others of their task to end queue again, as far as may run."""
@@ -216,43 +232,64 @@ class Schedule:
                     self._slots.put_back(place)
                     room -= 1
 
-    def _task_at(self, place: Place, execution: ExecutionState, now: Now) -> TaskState | None:
-        """Return what a place in the queue stands for, if it can start."""
+    def _start_at(self, place: Place, execution: ExecutionState, now: Now) -> StartAttempt | None:
+        """Start what a place in the queue stands for, if that can start."""
         task = execution.task(place.task_number)
-        expansion = None if task is None else execution.expansion_of(task)
-        if expansion is not None and expansion.parent is task:
-            return self._next_element(place, execution, expansion)
-        is_running = execution.status is ExecutionStatus.RUNNING
-        if task is None or not is_running or not task.is_startable(now.utc_us):
+        if task is None:
             return None
-        if expansion is not None and not expansion.has_room:
-            expansion.waiting[place.task_number] = place
+        expansion = execution.expansion_of(task)
+        is_next = expansion is not None and task is expansion.parent
+        if expansion is not None and is_next:
+            expansion.is_queued = False
+            is_startable = expansion.has_more
+        else:
+            is_startable = task.is_startable(now.utc_us)
+        if execution.status is not ExecutionStatus.RUNNING or not is_startable:
             return None
-        return task
+        if expansion is not None:
+            expansion.is_queued = expansion.is_queued or is_next
+            if not expansion.has_room:
+                expansion.waiting[place.task_number] = place
+                return None
+        claim = self._admit(place, execution, task, now)
+        if claim is None:
+            return None
+        if expansion is not None and is_next:
+            task = mapped.next_element(expansion)
+            expansion.is_queued = expansion.has_more
+            if expansion.has_more:
+                self._slots.put_back(place)
+        return self._start(execution, task, place.pool, claim, now)
 
-    def _next_element(
-        self, place: Place, execution: ExecutionState, expansion: Expansion
-    ) -> TaskState | None:
-        """Return the next element to move; its task keeps its place for the one after it."""
-        expansion.is_queued = False
-        if execution.status is not ExecutionStatus.RUNNING or not expansion.has_more:
-            return None
-        expansion.is_queued = True
-        if not expansion.has_room:
-            expansion.waiting[place.task_number] = place
-            return None
-        element = mapped.next_element(expansion)
-        expansion.is_queued = expansion.has_more
-        if expansion.has_more:
-            self._slots.put_back(place)
-        return element
+    def _admit(
+        self, place: Place, execution: ExecutionState, task: TaskState, now: Now
+    ) -> Claim | None:
+        """Return what an attempt may hold of keys and rates; ``None`` if it has to wait for one."""
+        number = task.number if task.parent is None else task.parent
+        throttle = execution.topology.tasks[number].throttle
+        if throttle is None:
+            return NOTHING
+        identity = execution.identity
+        named = TaskNamespace(
+            identity.tenant,
+            identity.package,
+            identity.workflow,
+            execution.topology.tasks[number].id,
+        )
+        return self.lanes.admit(place, throttle, execution.concurrency_key(number), str(named), now)
 
     def _start(
-        self, execution: ExecutionState, task: TaskState, pool: Pool, now: Now
+        self,
+        execution: ExecutionState,
+        task: TaskState,
+        pool: Pool,
+        claim: Claim,
+        now: Now,
     ) -> StartAttempt:
         token = self._sources.new_token()
-        decide.start(execution, task, token, now.utc_us)
+        decide.start(execution, task, token, now.utc_us, claim=claim)
         self._slots.take(token, pool)
+        self.lanes.take(token, claim, execution.spec(task.number).throttle)
         self.limit_attempt(execution, task, now)
         element: Element | None = None
         texts: Mapping[str, str]
@@ -270,3 +307,36 @@ class Schedule:
             texts=texts,
             element=element,
         )
+
+    def waiting_for(self, execution: ExecutionState, task_number: int) -> Waiting | None:
+        """Return why a task or element that is ready does not start; ``None`` if it is not ready.
+
+        For a mapped task it is said of its next element.
+        """
+        task = execution.task(task_number)
+        expansion = None if task is None else execution.expansion_of(task)
+        is_next = expansion is not None and expansion.parent is task and expansion.has_more
+        if task is None or (task.status is not TaskStatus.READY and not is_next):
+            return None
+        if task.sub_status is SubStatus.RETRYING and task.due_at_us is not None:
+            return Waiting(kind="delay")
+        if expansion is not None and task_number in expansion.waiting:
+            return Waiting(kind="elements", limit=expansion.mapped.max_parallel)
+        return self._waits_for_limit(execution, task) or self._waits_for_slot(execution, task)
+
+    def _waits_for_limit(self, execution: ExecutionState, task: TaskState) -> Waiting | None:
+        throttle = execution.spec(task.number).throttle
+        found = self.lanes.waits_for(execution.id, task.number)
+        if throttle is None or found is None:
+            return None
+        kind, name = found
+        count = None if throttle.rate is None else throttle.rate.count
+        return Waiting(
+            kind=kind, name=name, limit=throttle.max_concurrent if kind == "key" else count
+        )
+
+    def _waits_for_slot(self, execution: ExecutionState, task: TaskState) -> Waiting:
+        if not self._slots.free:
+            return Waiting(kind="slot", limit=self._limits.slots)
+        pool = self.pool_of(execution, task)
+        return Waiting(kind="slot", name=pool.name, limit=pool.capacity)

@@ -17,6 +17,8 @@ class Alarm(Enum):
     """An attempt took as long as it may."""
     GRACE = auto()
     """An attempt that was asked to end had its time to do so."""
+    WINDOW = auto()
+    """A new window of a rate may have begun."""
     EXECUTION_TIMEOUT = auto()
     """An execution took as long as its workflow allows."""
 

@@ -30,6 +30,7 @@ class Batch:
         new.sort(key=lambda each: each.identity.idempotency_key or "")
         offering = [each for each in executions if each.unsaved.offers is not None]
         graphs = {each.topology.digest: each.topology.document for each in new}
+        attempts = [row for each in executions for row in rows.new_attempts(each, owner)]
         return cls(
             token=uuid4().hex,
             owner=owner,
@@ -47,9 +48,13 @@ class Batch:
                 "offer_settlements": [row for e in offering for row in rows.offer_settlements(e)],
                 "offers": [row for e in offering for row in rows.new_offers(e, owner)],
                 "task_moves": [row for e in executions for row in rows.task_moves(e)],
-                "attempts": [row for e in executions for row in rows.new_attempts(e, owner)],
+                "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
                 "execution_moves": [rows.execution_move(e, owner) for e in stored if e.has_moved],
                 "events": [row for e in executions for row in rows.new_events(e)],
             },
         )
+
+
+def _slot(row: rows.NewAttempt) -> tuple[str, int]:
+    return row.concurrency_key or "", row.concurrency_slot or 0

@@ -23,6 +23,8 @@ class Written:
     lost: list[ExecutionState] = field(default_factory=list)
     """No longer this owner's; nothing of them was written."""
     rejected: list[tuple[ExecutionState, RejectedWriteError]] = field(default_factory=list)
+    contended: list[ExecutionState] = field(default_factory=list)
+    """Not written, because others have slots of keys or rates that their attempts should have."""
     contested: list[ExecutionState] = field(default_factory=list)
     """Not written: they were to withdraw offers that somebody had claimed."""
     claimed: list[SeenOffer] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Written:
         self.saved += part.saved
         self.lost += part.lost
         self.rejected += part.rejected
+        self.contended += part.contended
         self.contested += part.contested
         self.claimed += part.claimed
         self.postponed += part.postponed

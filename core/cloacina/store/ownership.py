@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
+from cloacina.store import limits
 from cloacina.store.graphs import parse_graph
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
@@ -129,6 +130,7 @@ def release(connection: sa.Connection, gone: Iterable[str]) -> None:
             .where(EXECUTIONS.c.owner.in_(names), _UNFINISHED)
             .values(owner=None)
         )
+        limits.give_back(connection, names)
 
 
 def unowned(connection: sa.Connection) -> list[Unowned]:
@@ -187,6 +189,7 @@ def claim(
             .values(owner=runner_id, epoch=EXECUTIONS.c.epoch + 1),
             [{"wanted": execution_id} for execution_id in claimed],
         )
+        limits.give_back_of(connection, claimed)
     return claimed
 
 

@@ -22,11 +22,18 @@ from sqlalchemy.dialects import postgresql
 
 from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.store.batch import Batch
+from cloacina.store.limits import KEY_SLOTS, RATE_SLOTS
 from cloacina.store.postgres_faults import is_passing
 from cloacina.store.rows import OfferWithdrawal
 from cloacina.store.statements import CLAIM_OF_OFFER, Compiled, Schemas, seen_claim, steps
 from cloacina.store.tables import EXECUTIONS, RUNNERS, UNIQUE_KEY
-from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 
 DIALECT: Final = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # as SQLAlchemy has it
 _SIGN: Final = (
@@ -101,6 +108,8 @@ class PostgresLink:
                 raise MissedError from error
             if error.diag.constraint_name == UNIQUE_KEY:
                 raise DuplicateError(error) from error
+            if error.diag.constraint_name in {KEY_SLOTS, RATE_SLOTS}:
+                raise SlotTakenError(error) from error
             raise RefusedError(error) from error
         except (psycopg.Error, UnicodeError) as error:
             is_broken = self._roll_back()

@@ -138,6 +138,10 @@ class NewAttempt(NamedTuple):
     token: str
     runner: str
     started_at: str
+    concurrency_key: str | None
+    concurrency_slot: int | None
+    rate_key: str | None
+    rate_slot: int | None
 
 
 class AttemptClose(NamedTuple):
@@ -314,6 +318,10 @@ def new_attempts(execution: ExecutionState, runner: str) -> list[NewAttempt]:
             start.token,
             start.runner or runner,
             _moment(start.started_at_us),
+            start.claim.key,
+            start.claim.key_slot,
+            start.claim.rate_key,
+            start.claim.rate_slot,
         )
         for start in execution.unsaved.starts
     ]

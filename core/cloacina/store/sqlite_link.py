@@ -10,14 +10,21 @@ from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.rows import OfferWithdrawal
 from cloacina.store.statements import CLAIM_OF_OFFER, FENCE, Compiled, Row, seen_claim, steps
-from cloacina.store.tables import EXECUTIONS
-from cloacina.store.writer import ClaimedError, DuplicateError, MissedError, RefusedError
+from cloacina.store.tables import ATTEMPTS, EXECUTIONS
+from cloacina.store.writer import (
+    ClaimedError,
+    DuplicateError,
+    MissedError,
+    RefusedError,
+    SlotTakenError,
+)
 
 _DIALECT = sqlite.dialect()
 _FENCE = Compiled.of(FENCE, _DIALECT, ("id", "owner", "epoch"))
 _CLAIM = Compiled.of(CLAIM_OF_OFFER, _DIALECT, OfferWithdrawal._fields)
 _STEPS = steps(_DIALECT)
 _KEY = f"{EXECUTIONS.name}.{EXECUTIONS.c.idempotency_key.name}"
+_SLOTS = tuple(f"{ATTEMPTS.name}.{column}" for column in ("concurrency_key", "rate_key"))
 """SQLite names the columns of the index that was violated."""
 
 
@@ -43,8 +50,7 @@ class SqliteLink:
         except sqlite3.OperationalError as error:  # the disk is full, the file busy, and so on
             raise StoreUnavailableError(f"the database could not be written: {error}") from error
         except (sqlite3.DatabaseError, OverflowError) as error:
-            is_duplicate = isinstance(error, sqlite3.IntegrityError) and _KEY in str(error)
-            raise (DuplicateError if is_duplicate else RefusedError)(error) from error
+            raise _refusal(error)(error) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -73,6 +79,16 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
                 if step.kind == "offer_withdrawals":
                     _tell_of_claims(connection, _CLAIM.arranged(given))
                 raise MissedError
+
+
+def _refusal(error: Exception) -> type[RefusedError]:
+    text = str(error)
+    if isinstance(error, sqlite3.IntegrityError) and text.startswith("UNIQUE"):
+        if _KEY in text:
+            return DuplicateError
+        if any(slot in text for slot in _SLOTS):
+            return SlotTakenError
+    return RefusedError
 
 
 def _tell_of_claims(connection: sqlite3.Connection, withdrawals: list[Row]) -> None:

@@ -152,10 +152,32 @@ ATTEMPTS: Final = sa.Table(
     _text("error_type", null=True),
     _text("error_message", null=True),
     _text("traceback", null=True),
+    _text("concurrency_key", null=True),
+    _number("concurrency_slot", null=True),
+    _text("rate_key", null=True),
+    sa.Column("rate_slot", sa.BigInteger, nullable=True),
     sa.ForeignKeyConstraint(
         ["execution_id", "task_number"], [TASKS.c.execution_id, TASKS.c.number]
     ),
     sqlite_with_rowid=False,
+)
+_HOLDS_KEY = sa.text("finished_at IS NULL AND concurrency_slot IS NOT NULL")
+sa.Index(
+    "ux_task_attempts_key_slot",
+    ATTEMPTS.c.concurrency_key,
+    ATTEMPTS.c.concurrency_slot,
+    unique=True,
+    sqlite_where=_HOLDS_KEY,
+    postgresql_where=_HOLDS_KEY,
+)
+_HOLDS_RATE = sa.text("rate_slot IS NOT NULL")
+sa.Index(
+    "ux_task_attempts_rate_slot",
+    ATTEMPTS.c.rate_key,
+    ATTEMPTS.c.rate_slot,
+    unique=True,
+    sqlite_where=_HOLDS_RATE,
+    postgresql_where=_HOLDS_RATE,
 )
 
 EVENTS: Final = sa.Table(

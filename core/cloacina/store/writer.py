@@ -50,6 +50,10 @@ class DuplicateError(RefusedError):
     """Another execution has the idempotency key of one of these."""
 
 
+class SlotTakenError(RefusedError):
+    """Another attempt has a slot of a key or rate that one of these should have."""
+
+
 class Link(Protocol):
     """A connection that writes batches, one transaction for each."""
 
@@ -61,6 +65,7 @@ class Link(Protocol):
             ClaimedError: nothing was written, because of offers that are claimed.
             RefusedError: the database refused a row.
             DuplicateError: likewise, because an idempotency key is taken.
+            SlotTakenError: likewise, because a slot of a key or rate is.
             EvictedError: the runner owns nothing any more; nothing was written.
             StoreUnavailableError: the same batch may be offered again; if it was written after
                 all, that call says so by returning.
@@ -154,6 +159,8 @@ class GroupWriter:
             self._add(executions[:middle])
         elif isinstance(error, MissedError):
             written.lost.extend(executions)
+        elif isinstance(error, SlotTakenError):
+            written.contended.extend(executions)
         elif isinstance(error, DuplicateError):
             (culprit,) = executions
             written.rejected.append((culprit, DuplicateExecutionError(culprit.id, error.cause)))
