@@ -187,6 +187,8 @@ class World:
         ]
 
     def _strike(self, mishap: Mishap) -> None:
+        if not self.are_faults_on:
+            return
         if mishap is Mishap.JOIN:
             self._join(self.dice.choice((1, 2, 8)))
             return
