@@ -30,7 +30,10 @@ def define(side_file: str, hold_at: int) -> None:
         def add(context: Context) -> None:
             found = context["visit"]
             assert isinstance(found, list)
-            context["count"], context["sum"] = len(found), sum(found)
+            context["count"], context["sum"] = (
+                len(found),
+                sum(each for each in found if isinstance(each, int)),
+            )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, timedelta
 
 import pytest
-import sqlalchemy as sa
+import sqlalchemy.event
 
 from cloacina import (
     Context,
@@ -228,7 +228,7 @@ def test_following_makes_no_statement_while_nothing_happens(
             if "execution_events" in statement:
                 looked.set()
 
-        sa.event.listen(database.engine, "before_cursor_execute", note)
+        sqlalchemy.event.listen(database.engine, "before_cursor_execute", note)
         with ThreadPoolExecutor(1) as pool:
             rest: Future[list[ExecutionEvent]] = pool.submit(list, stream)
             assert looked.wait(PATIENCE_S)

@@ -43,7 +43,7 @@ def test_results_are_found_in_order_and_are_stored_once(
         def total(context: Context) -> None:
             squares = context["squares"]
             assert isinstance(squares, list)
-            context["total"] = sum(squares)
+            context["total"] = sum(each for each in squares if isinstance(each, int))
 
     result = runner.execute("map", {"xs": list(range(100))}, timeout=30)
     result.raise_for_status()

@@ -61,7 +61,7 @@ def connection_of(given: object) -> sa.Connection:
     orm: Any = sys.modules.get("sqlalchemy.orm")  # there is no session of what is not imported
     if orm is not None and isinstance(given, orm.Session | orm.scoped_session):
         try:
-            return cast("sa.Connection", given.connection())
+            return cast("sa.Connection", cast("Any", given).connection())
         except exc.UnboundExecutionError as error:
             raise WrongConnectionError(
                 "the session is not bound to one engine; pass session.connection(...) for the one "
