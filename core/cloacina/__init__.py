@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from cloacina.packages.config import PackageConfig
     from cloacina.runner.builder import DefaultRunnerBuilder
     from cloacina.runner.config import DefaultRunnerConfig
+    from cloacina.runner.console import init_logging
     from cloacina.runner.events import EventStream
     from cloacina.runner.handle import ExecutionHandle
     from cloacina.runner.result import ElementCounts, TaskResult, WorkflowResult
     from cloacina.runner.runner import DefaultRunner
     from cloacina.runtime import Runtime
     from cloacina.store.events import ExecutionEvent
+    from cloacina.store.log_reader import TaskLog
     from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     )
     from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
     from cloacina_sdk.executor import ExecutorMetrics, Report, Tally, TaskExecutor
+    from cloacina_sdk.log_line import LogLine, LogSource
+    from cloacina_sdk.metrics import MetricKind, Sample, to_prometheus_text
 
 __all__ = [
     "BackoffStrategy",
@@ -65,6 +69,9 @@ __all__ = [
     "ExecutorMetrics",
     "Fatal",
     "JsonValue",
+    "LogLine",
+    "LogSource",
+    "MetricKind",
     "PackageConfig",
     "RateLimit",
     "Report",
@@ -77,9 +84,11 @@ __all__ = [
     "RoutingRule",
     "Rule",
     "Runtime",
+    "Sample",
     "Tally",
     "TaskDefinition",
     "TaskExecutor",
+    "TaskLog",
     "TaskNamespace",
     "TaskReadyEvent",
     "TaskResult",
@@ -93,11 +102,13 @@ __all__ = [
     "always",
     "any_of",
     "context_value",
+    "init_logging",
     "none_of",
     "task",
     "task_failed",
     "task_skipped",
     "task_success",
+    "to_prometheus_text",
     "workflow",
 ]
 
@@ -112,6 +123,12 @@ _ENGINE = {
     "ExecutionHandle": "cloacina.runner.handle",
     "ExecutionResult": "cloacina_sdk.attempt",
     "ExecutorMetrics": "cloacina_sdk.executor",
+    "LogLine": "cloacina_sdk.log_line",
+    "MetricKind": "cloacina_sdk.metrics",
+    "Sample": "cloacina_sdk.metrics",
+    "init_logging": "cloacina.runner.console",
+    "to_prometheus_text": "cloacina_sdk.metrics",
+    "LogSource": "cloacina_sdk.log_line",
     "PackageConfig": "cloacina.packages.config",
     "Report": "cloacina_sdk.executor",
     "ResultStatus": "cloacina_sdk.attempt",
@@ -120,6 +137,7 @@ _ENGINE = {
     "Runtime": "cloacina.runtime",
     "Tally": "cloacina_sdk.executor",
     "TaskExecutor": "cloacina_sdk.executor",
+    "TaskLog": "cloacina.store.log_reader",
     "TaskReadyEvent": "cloacina_sdk.attempt",
     "TaskResult": "cloacina.runner.result",
     "Tenant": "cloacina.store.tenant",

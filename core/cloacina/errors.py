@@ -200,6 +200,16 @@ class ExecutionNotFoundError(EngineError, LookupError):
         )
 
 
+class TaskNotFoundError(EngineError, LookupError):
+    """An execution has no task of that id."""
+
+    def __init__(self, execution_id: str, task: str, known: Sequence[str]) -> None:
+        self.execution_id = execution_id
+        self.task = task
+        names = ", ".join(map(repr, known[:20])) + (" and more" if len(known) > 20 else "")
+        super().__init__(f"execution {execution_id} has no task {task!r}; it has {names}")
+
+
 class WaitTimeoutError(EngineError, ValueError, TimeoutError):
     """An execution did not end within the time that the caller was willing to wait."""
 
@@ -312,7 +322,9 @@ class RejectedWriteError(EngineError, ValueError):
 
     def __init__(self, execution_id: str, cause: BaseException) -> None:
         self.execution_id = execution_id
-        super().__init__(f"the database refused execution {execution_id}: {cause}")
+        # a driver's further lines quote the row, and with it the values of contexts
+        fact = str(cause).partition("\n")[0]
+        super().__init__(f"the database refused execution {execution_id}: {fact}")
 
 
 class DuplicateExecutionError(RejectedWriteError):

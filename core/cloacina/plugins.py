@@ -60,14 +60,21 @@ def _refuse_wrappers(plugins: pluggy.PluginManager, plugin: object) -> None:
 
 
 def notify(
-    plugins: pluggy.PluginManager, hook: str, arguments: Callable[[], dict[str, Any]]
+    plugins: pluggy.PluginManager,
+    hook: str,
+    arguments: Callable[[], dict[str, Any]],
+    *,
+    only: object | None = None,
 ) -> None:
     """Call every implementation of an observing hook; a faulty one is logged and left aside.
 
-    ``arguments`` is called only if there is an implementation.
+    ``arguments`` is called only if there is an implementation. With ``only``, no other plugin is
+    told.
     """
     caller: pluggy.HookCaller = getattr(plugins.hook, hook)
     for implementation in caller.get_hookimpls():
+        if only is not None and implementation.plugin is not only:
+            continue
         try:
             values = arguments()
             implementation.function(*(values[name] for name in implementation.argnames))

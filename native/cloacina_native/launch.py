@@ -7,7 +7,7 @@
 * Descriptors: standard input is empty, both outputs are pipes, and beside them the worker has
   one end of a socket and of a pipe that breaks when the host dies.
 * The worker leads a session and process group of its own; its working directory is the scratch
-  directory, which is removed with the worker.
+  directory, which is removed with the worker (or later, if the host dies; see `scratch`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cloacina_native.errors import WorkerStartError
 from cloacina_native.runtime_directories import runtime_directories
+from cloacina_native.scratch import Scratch
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
 
@@ -45,7 +45,7 @@ class Launched:
     stdout: int
     stderr: int
     lifeline: int
-    scratch: TemporaryDirectory[str]
+    scratch: Scratch
 
 
 def launch(directory: Path, *, name: str, environment: Mapping[str, str]) -> Launched:
@@ -67,7 +67,7 @@ def launch(directory: Path, *, name: str, environment: Mapping[str, str]) -> Lau
 
 
 def _spawn(unwinding: ExitStack, arguments: list[str], environment: Mapping[str, str]) -> Launched:
-    scratch = TemporaryDirectory(prefix="cloacina-worker-")
+    scratch = Scratch()
     unwinding.callback(scratch.cleanup)
     sock, worker_sock = socket.socketpair()
     unwinding.callback(sock.close)

@@ -7,37 +7,15 @@
 from __future__ import annotations
 
 import codecs
-import enum
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from cloacina_sdk.log_line import LogLine, LogSource
+
+__all__ = ["ATTEMPT_LIMIT_BYTES", "AttemptLog", "LogLine", "LogSource", "printable"]
 
 ATTEMPT_LIMIT_BYTES = 1024 * 1024
 LINE_LIMIT_CHARACTERS = 16 * 1024
-
-
-class LogSource(enum.StrEnum):
-    """Where a line comes from."""
-
-    STDOUT = "stdout"
-    STDERR = "stderr"
-    LOGGING = "logging"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """One thing that an attempt said.
-
-    Attributes:
-        text: without the newline at its end; a log record may have several lines.
-        level: as `logging` counts; INFO for both output streams.
-        logger: the logger's name; "" for output streams.
-    """
-
-    source: LogSource
-    text: str
-    level: int = logging.INFO
-    logger: str = ""
 
 
 class AttemptLog:

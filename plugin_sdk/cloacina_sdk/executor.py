@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.log_line import LogLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,16 @@ class Report(Protocol):
 
         Raises:
             TypeError: if it is not an `ExecutionResult`.
+        """
+        ...
+
+    def said(self, token: str, line: LogLine) -> None:
+        """Take a line that an attempt printed or logged, to be kept with it.
+
+        Of one attempt a limited number is kept. What is said after its end is dropped.
+
+        Raises:
+            TypeError: if it is not a `LogLine`.
         """
         ...
 

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import pluggy
 
 from cloacina_sdk.executor import TaskExecutor
+from cloacina_sdk.metrics import Sample
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import WorkflowSpec
@@ -129,6 +130,14 @@ class CloacinaHooks:
 
         Called once when a runner starts, for the plugins that it starts with; an error keeps it
         from starting.
+        """
+
+    @hookspec
+    def cloacina_metrics_ready(self, read: Callable[[], Sequence[Sample]]) -> None:
+        """Take the function that reads a runner's metrics, to export them.
+
+        Called once when the runner has started, or when the plugin comes later. The function may
+        be called by any thread at any time; once the runner is shut down, it raises.
         """
 
     @hookspec

@@ -1,6 +1,7 @@
 """Looking at executions without being a runner."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,34 @@ def test_a_directory_is_no_database(place: Place) -> None:
         assert result.exit_code == 2
         assert "names a directory" in result.output
     assert not place.path.with_name(f"{place.path.name}-runners").exists()
+
+
+def test_what_tasks_said_is_shown_line_by_line(
+    place: Place, where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.path.is_dir()
+    monkeypatch.setenv("CLOACINA_DATABASE", where.url)
+    with collecting(Collection()) as collection, WorkflowBuilder("says"):
+
+        @task(id="says")
+        def says(_context: dict[str, int]) -> None:
+            logging.getLogger("me").warning("two\nlines \x1b[31m")
+
+    with DefaultRunner(where.url, runtime=Runtime(collection=collection)) as runner:
+        execution_id = runner.execute("says", timeout=30).execution_id
+    lines = ok(place.invoke("execution", "logs", execution_id, "says")).output.splitlines()
+    assert [line.partition("  ")[2] for line in lines] == [
+        "says  warning me: two",
+        "says  warning me: lines \\x1b[31m",
+    ]
+    (entry,) = document(ok(place.invoke("execution", "logs", execution_id[:20], "--json")))
+    assert (entry["task"], entry["attempt"], entry["seq"]) == ("says", 1, 1)
+    assert (entry["level"], entry["logger"]) == (30, "me")
+    none = ok(place.invoke("execution", "logs", execution_id, "--attempt", "2"))
+    assert "nothing was said" in none.output
+    wrong = place.invoke("execution", "logs", execution_id, "nobody")
+    assert wrong.exit_code != 0
+    assert "has no task 'nobody'; it has 'says'" in wrong.output
 
 
 def test_the_history_is_shown(place: Place, ran: list[str]) -> None:

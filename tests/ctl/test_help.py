@@ -60,6 +60,7 @@ def test_help_imports_nothing_slow() -> None:
         ["execution"],
         ["execution", "cancel"],
         ["execution", "list"],
+        ["execution", "logs"],
         ["execution", "pause"],
         ["execution", "resume"],
         ["execution", "show"],

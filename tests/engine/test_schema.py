@@ -83,7 +83,7 @@ def test_migrations_from_nothing_lead_to_the_tables_that_a_new_sqlite_file_gets(
         schema.upgrade(connection)
         assert schema.current_revision(connection) == schema.HEAD
     migrated, new = made(old), SqliteDatabase(SqliteLocation(path=tmp_path / "new.db"))
-    assert len(described(new.engine)) == 8
+    assert len(described(new.engine)) == 9
     assert described(migrated.engine) == described(new.engine)
     migrated.close()
     new.close()
@@ -97,7 +97,7 @@ def test_migrations_from_nothing_lead_to_the_tables_that_a_new_postgres_schema_g
         schema.upgrade(connection)
         assert schema.current_revision(connection) == schema.HEAD
     database = made(postgres, "new")
-    assert len(described(database.engine, "new")) == 8
+    assert len(described(database.engine, "new")) == 9
     assert described(database.engine, "migrated") == described(database.engine, "new")
     assert described(database.engine, "public") == {}
     database.close()

@@ -25,6 +25,7 @@ def test_every_specification_is_known_and_documented() -> None:
     assert set(specified) == {
         "cloacina_register_tasks",
         "cloacina_executors",
+        "cloacina_metrics_ready",
         "cloacina_before_attempt",
         "cloacina_after_attempt",
         "cloacina_attempt_retried",

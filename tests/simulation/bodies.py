@@ -27,6 +27,7 @@ class Body:
     obedience: float
     """Below 0.4 it never yields, from 0.7 on when it is asked, in between when it is killed."""
     is_reported: bool = False
+    has_spoken: bool = False
 
     def yields_to(self, *, is_kill: bool) -> bool:
         """Whether it ends when it is asked to, or killed; if so, it ends by failing."""

@@ -14,6 +14,7 @@ from cloacina.planner.events import AttemptEnded, Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.spec import TaskSpec
+from simulation import speech
 from simulation.bodies import Body, Order
 from simulation.scenario import SECOND
 
@@ -100,8 +101,20 @@ class SimulatedExecutor:
     def _begin(self, order: Order, *, is_guest: bool) -> None:
         runner = self._runner
         body = runner.world.begin_body(runner, order, is_guest=is_guest)
+        runner.kernel.logbook.open(
+            order.token, order.execution_id, order.task_number, is_guest=is_guest
+        )
+        if runner.world.is_talkative and speech.speaks(body):
+            runner.world.after(body.duration_us // 2, partial(self._speak, body, order.token))
         runner.world.after(body.duration_us, partial(self._report, body, order.token))
         runner.gate.point("after a body started")
+
+    def _speak(self, body: Body, token: str) -> None:
+        runner = self._runner
+        if runner.is_alive and not body.is_reported:
+            body.has_spoken = True
+            runner.kernel.logbook.write(token, speech.words(token))
+            runner.nudge()
 
     def _report(self, body: Body, token: str) -> None:
         runner = self._runner

@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
+from cloacina.store.log_rows import log_line
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.context import Context
-from simulation.memory_tables import Draft, Tables
-from simulation.snapshot import OfferRow
+from simulation.memory_tables import Draft, Tables, insert
+from simulation.snapshot import LogRow, OfferRow
 
 
 class MemoryOffers:
@@ -65,6 +66,15 @@ class MemoryOffers:
             if row is not None and row.token == each.result.token and row.finished_at is None:
                 outcome = each.result.to_json()
                 self._put(row._replace(outcome=outcome, finished_at=to_text(at_us)))
+                self._keep(each)
+
+    def _keep(self, report: GuestReport) -> None:
+        draft = Draft.of(self._tables.executions[report.execution_id])
+        for line in report.lines:
+            key = report.task_number, report.attempt
+            row = log_line(report.execution_id, *key, line)
+            insert(draft.logs, (*key, line.seq), LogRow._make(row))
+        self._tables.install({report.execution_id: draft}, {})
 
     def seen(self, row: OfferRow) -> SeenOffer:
         return seen_offer(row, is_runner_alive=row.claimed_by in self._runners())

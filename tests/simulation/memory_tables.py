@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    Snapshot,
+    TaskRow,
+)
 
 _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
@@ -19,6 +27,7 @@ class Draft:
     attempts: dict[tuple[int, int], AttemptRow] = field(default_factory=dict)
     events: dict[int, EventRow] = field(default_factory=dict)
     offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
+    logs: dict[tuple[int, int, int], LogRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Snapshot) -> "Draft":
@@ -28,6 +37,7 @@ class Draft:
             {(attempt.task_number, attempt.number): attempt for attempt in stored.attempts},
             {event.seq: event for event in stored.events},
             {(offer.task_number, offer.attempt): offer for offer in stored.offers},
+            {(line.task_number, line.attempt, line.seq): line for line in stored.logs},
         )
 
     def sealed(self) -> Snapshot:
@@ -37,6 +47,7 @@ class Draft:
             tuple(self.attempts[key] for key in sorted(self.attempts)),
             tuple(self.events[seq] for seq in sorted(self.events)),
             tuple(self.offers[key] for key in sorted(self.offers)),
+            tuple(self.logs[key] for key in sorted(self.logs)),
         )
 
 

@@ -7,6 +7,7 @@ from cloacina.errors import EvictedError
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.batch import Batch
+from cloacina.store.log_rows import NewLogLine
 from cloacina.store.writer import (
     ClaimedError,
     DuplicateError,
@@ -16,7 +17,15 @@ from cloacina.store.writer import (
 )
 from simulation.memory_offers import seen_offer
 from simulation.memory_tables import Draft, Tables, insert
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, TaskRow, holds_key
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    TaskRow,
+    holds_key,
+)
 
 
 class SimulatedLink:
@@ -42,6 +51,7 @@ class SimulatedLink:
             self._change_attempts(drafts, batch)
             self._insert_offers(drafts, batch)
             self._move_executions(drafts, batch)
+            self._insert_logs(drafts, batch)
             self._insert_events(drafts, batch)
         except ValueError as error:
             raise RefusedError(error) from error
@@ -165,6 +175,11 @@ class SimulatedLink:
                 finished_at=move.finished_at,
                 event_count=move.event_count,
             )
+
+    def _insert_logs(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[NewLogLine]", batch.rows["logs"]):
+            draft = self._tables.draft(drafts, new.execution_id)
+            insert(draft.logs, (new.task_number, new.attempt, new.seq), LogRow._make(new))
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[rows.NewEvent]", batch.rows["events"]):

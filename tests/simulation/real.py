@@ -9,8 +9,16 @@ import sqlalchemy as sa
 from cloacina.model.states import Wish
 from cloacina.store import commands, ownership
 from cloacina.store.contract import Database
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, OFFERS, TASKS
-from simulation.snapshot import AttemptRow, EventRow, ExecutionRow, OfferRow, Snapshot, TaskRow
+from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, OFFERS, TASK_LOGS, TASKS
+from simulation.snapshot import (
+    AttemptRow,
+    EventRow,
+    ExecutionRow,
+    LogRow,
+    OfferRow,
+    Snapshot,
+    TaskRow,
+)
 
 if TYPE_CHECKING:
     from simulation.gate import Gate
@@ -63,6 +71,7 @@ class RealDatabase:
         attempts = [AttemptRow._make(row) for row in self._rows(ATTEMPTS, AttemptRow._fields)]
         events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
         offered = [OfferRow._make(row) for row in self._rows(OFFERS, OfferRow._fields)]
+        logs = [LogRow._make(row) for row in self._rows(TASK_LOGS, LogRow._fields)]
         executions = [
             ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
         ]
@@ -74,6 +83,7 @@ class RealDatabase:
                 tuple(attempt for attempt in attempts if attempt.execution_id == execution.id),
                 tuple(event for event in events if event.execution_id == execution.id),
                 tuple(offer for offer in offered if offer.execution_id == execution.id),
+                tuple(line for line in logs if line.execution_id == execution.id),
             )
             for execution in executions
         }

@@ -101,6 +101,10 @@ class SimulatedRunner:
             self.kernel.send(message)
             self._plan_turn()
 
+    def nudge(self) -> None:
+        """Take note that the kernel has something new to do."""
+        self._plan_turn()
+
     def submit(self, event: Submitted) -> Submission:
         """Ask for a new execution."""
         submission = Submission(event=event, variables=contextvars.Context())

@@ -84,6 +84,18 @@ class EventRow(NamedTuple):
     detail: str | None
 
 
+class LogRow(NamedTuple):
+    execution_id: str
+    task_number: int
+    attempt: int
+    seq: int
+    at: str
+    source: str
+    level: int
+    logger: str
+    text: str
+
+
 class OfferRow(NamedTuple):
     execution_id: str
     task_number: int
@@ -109,7 +121,7 @@ class OfferRow(NamedTuple):
     finished_at: str | None
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow | LogRow
 
 
 class Snapshot(NamedTuple):
@@ -123,6 +135,7 @@ class Snapshot(NamedTuple):
     attempts: tuple[AttemptRow, ...]
     events: tuple[EventRow, ...]
     offers: tuple[OfferRow, ...] = ()
+    logs: tuple[LogRow, ...] = ()
 
     def task(self, number: int) -> TaskRow:
         """Return the row of a task of the graph, all of which exist, or of an element."""
@@ -159,13 +172,21 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
     """Describe every row that differs, for the log; whole rows, so that equal logs mean equal rows."""
     known: set[tuple[object, ...]] = set()
     if before is not None:
-        known = {before.execution, *before.tasks, *before.attempts, *before.events, *before.offers}
+        known = {
+            before.execution,
+            *before.tasks,
+            *before.attempts,
+            *before.events,
+            *before.offers,
+            *before.logs,
+        }
     rows: list[Row] = [
         after.execution,
         *after.tasks,
         *after.attempts,
         *after.events,
         *after.offers,
+        *after.logs,
     ]
     left = {offer[:3] for offer in after.offers}
     gone = [offer[:3] for offer in (before.offers if before else ()) if offer[:3] not in left]

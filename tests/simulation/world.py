@@ -18,6 +18,7 @@ from simulation.runner import Host, SimulatedRunner
 from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Liveness, Mishap, Scenario
 from simulation.shared import Shared
 from simulation.snapshot import FINAL
+from simulation.speech import check_logs
 
 DAY = 86_400 * SECOND
 MOST_ENTRIES = 50_000
@@ -44,6 +45,8 @@ class World:
         # a file is shared on one machine only
         self.hosts = [Host() for _ in range(1 if liveness is Liveness.LOCKS else plan.hosts)]
         self.registered: set[str] = set()
+        self.is_talkative = len(plan.orders) % 3 == 0
+        """Whether bodies say something while they run."""
         self._plan = plan
         self._topologies = tuple(map(Topology.of, plan.workflows))
         self.topologies = {each.workflow.name: each for each in self._topologies}
@@ -243,6 +246,7 @@ class World:
                     runner.planner._schedule.free_slots == runner.slots, f"{runner.id} lacks slots"
                 )
         self.people.check_answers()
+        check_logs(self.monitor.snapshots, self.monitor.bodies)
 
 
 def new_dice(seed: int) -> Random:

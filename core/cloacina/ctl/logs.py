@@ -34,7 +34,8 @@ class _Terminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         task = getattr(record, "task", None)
-        prefix = f"{task} | " if isinstance(task, str) else f"{record.levelname.lower()}: "
+        is_said = record.name == _TASKS and isinstance(task, str)
+        prefix = f"{task} | " if is_said else f"{record.levelname.lower()}: "
         lines = [f"{escaped(prefix + line)}\n" for line in self._text(record).splitlines()]
         sys.stderr.write("".join(lines))  # click.echo would go round what a display put there
 

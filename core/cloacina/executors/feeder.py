@@ -14,6 +14,7 @@ from cloacina.executors.embedded import NOT_BEGUN_TYPE
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.errors import CloacinaError
 from cloacina_sdk.executor import ExecutorMetrics, Report, TaskExecutor
+from cloacina_sdk.log_line import LogLine, LogSource
 from cloacina_sdk.outcome import TaskFailure, failure_of
 
 _LOG = logging.getLogger("cloacina")
@@ -110,3 +111,12 @@ class _CheckedReport:
             _LOG.error("executor %r reported what cannot be read: %s", self._name, error)
             checked = ExecutionResult.failed(result.token, failure_of(error))
         self._report.finished(checked)
+
+    def said(self, token: str, line: object) -> None:
+        """Pass on a line that can be stored."""
+        match line:
+            case LogLine(source=LogSource(), text=str(), level=int(), logger=str()):
+                self._report.said(token, line)
+            case _:
+                kind = type(line).__name__
+                raise TypeError(f"report.said() takes a LogLine of texts, not {kind}")

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 from cloacina.executors.embedded import Body, FindBody
+from cloacina.executors.listening import listen
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import failure_of
@@ -85,7 +86,9 @@ class LoopExecutor:
     def _begin(
         self, loop: asyncio.AbstractEventLoop, event: TaskReadyEvent, body: Body, report: Report
     ) -> None:
-        task = loop.create_task(self._run(event, body, report), context=body.own_variables())
+        variables = body.own_variables()
+        listen(variables, lambda line: report.said(event.token, line))
+        task = loop.create_task(self._run(event, body, report), context=variables)
         self._tasks[event.token] = task
         task.add_done_callback(lambda _: self._ended(event, report))
 

@@ -5,6 +5,7 @@ import threading
 import time
 
 from cloacina.executors.embedded import Body, FindBody
+from cloacina.executors.listening import listen
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import failure_of
@@ -65,17 +66,19 @@ class ThreadExecutor:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             event, body, report = work
-            result = run_body(event, body)
+            result = run_body(event, body, report)
             with self._lock:
                 self._waiting += 1
             self._tally.end(result)
             report.finished(result)
 
 
-def run_body(event: TaskReadyEvent, body: Body) -> ExecutionResult:
+def run_body(event: TaskReadyEvent, body: Body, report: Report) -> ExecutionResult:
     """Run the body of an embedded sync task in a copy of its submitter's context variables."""
+    variables = body.own_variables()
+    listen(variables, lambda line: report.said(event.token, line))
     try:
-        changes = body.own_variables().run(perform, body.function, event.texts, event.element)
+        changes = variables.run(perform, body.function, event.texts, event.element)
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
         return ExecutionResult.failed(event.token, failure_of(error))
     return ExecutionResult.succeeded(event.token, changes)

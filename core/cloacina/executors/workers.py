@@ -147,7 +147,7 @@ class _Pool:
             event, report = work
             try:
                 worker = worker if self._is_closing else self._usable(worker)
-                outcome = _NOT_BEGUN if worker is None else self._attempt(worker, event)
+                outcome = _NOT_BEGUN if worker is None else self._attempt(worker, event, report)
             except Exception as error:  # noqa: BLE001 - whatever a package does ends its own attempt only
                 outcome = failure_of(error)
             with self._lock:
@@ -179,19 +179,21 @@ class _Pool:
             self._in_use.add(usable)
         return usable
 
-    def _attempt(self, worker: WorkerProcess, event: TaskReadyEvent) -> Changes | TaskFailure:
+    def _attempt(
+        self, worker: WorkerProcess, event: TaskReadyEvent, report: Report
+    ) -> Changes | TaskFailure:
         with self._lock:
             is_wanted = self._queued.pop(event.token, None) is not None
             if self._is_closing or not is_wanted:
                 return _NOT_BEGUN
             self._running[event.token] = worker
-        return self._run(worker, event)
+        return self._run(worker, event, report)
 
     @staticmethod
-    def _run(worker: WorkerProcess, event: TaskReadyEvent) -> Changes | TaskFailure:
+    def _run(worker: WorkerProcess, event: TaskReadyEvent, report: Report) -> Changes | TaskFailure:
         namespace = event.namespace
         fields = {
-            "execution_id": event.execution_id,
+            "execution": event.execution_id,
             "tenant": namespace.tenant_id,
             "package": namespace.package_name,
             "workflow": namespace.workflow_id,
@@ -200,6 +202,7 @@ class _Pool:
         }
 
         def on_log(line: LogLine) -> None:
+            report.said(event.token, line)
             _TASK_LOG.log(line.level, "%s", line.text, extra={**fields, "source": line.source})
 
         request = RunRequest(

@@ -13,6 +13,8 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
+from cloacina.kernel.journal import fields_of
+from cloacina.kernel.meter import Meter
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.claims import Question
 from cloacina.planner.effects import Effect, StartAttempt
@@ -46,9 +48,16 @@ class Committer:
     """Writes a runner's changes. Belongs to the kernel's thread, but for ``give_up_at``."""
 
     def __init__(
-        self, *, planner: Planner, writer: Writer, neighbours: Neighbours, clock: Clock
+        self,
+        *,
+        planner: Planner,
+        writer: Writer,
+        neighbours: Neighbours,
+        clock: Clock,
+        meter: Meter,
     ) -> None:
-        """Write what ``planner`` changed through ``writer``."""
+        """Write what ``planner`` changed through ``writer``, and count it on ``meter``."""
+        self._meter = meter
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
@@ -72,6 +81,7 @@ class Committer:
             written = self._write(unsaved, committed)
             committed.has_written |= bool(written.saved)
             for execution in written.saved:
+                self._meter.saved(execution)
                 changes = execution.unsaved.offers
                 committed.has_news |= changes is not None and changes.concern_others
                 self._planner.saved(execution)
@@ -135,7 +145,7 @@ class Committer:
         refused = (execution for execution, _ in written.rejected)
         for execution in (*written.lost, *refused, *written.postponed):
             if not isinstance(gone[execution.id], DuplicateExecutionError):  # else it was foreseen
-                _LOG.error("%s", gone[execution.id])
+                _LOG.error("%s", gone[execution.id], extra=fields_of(execution.identity))
             self._planner.forget(execution.id)
         return gone
 
@@ -158,7 +168,8 @@ class Committer:
                     new = [each for each in unsaved if each.stored_status is None]
                     written = Written(postponed=new)
                 left, written.postponed = written.postponed, []
-                written.add(self._writer.commit(left))
+                with self._meter.commit_of(len(left)):
+                    written.add(self._writer.commit(left))
             except EvictedError as error:
                 self.note_eviction(error)
                 written = Written(postponed=list(unsaved))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
 from cloacina.kernel.bodies import Bodies, import_path
+from cloacina.kernel.journal import fields_of
+from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
 from cloacina.model.context_size import Excess, excess_of
 from cloacina.planner.effects import StartAttempt, StopAttempt
@@ -18,6 +20,7 @@ from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
+from cloacina_sdk.log_line import LogLine
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure, failure_of
@@ -57,6 +60,7 @@ class Dispatcher:
         bodies: Bodies,
         routes: Routes,
         send: Callable[[AttemptEnded], None],
+        logbook: LogBook,
         *,
         timeout_ms: int | None = None,
         max_context_bytes: int = 0,
@@ -67,12 +71,14 @@ class Dispatcher:
             bodies: of embedded tasks.
             routes: the executors.
             send: takes the ends.
+            logbook: takes what attempts say.
             timeout_ms: what executors are told of tasks that name no limit of their own.
             max_context_bytes: how large a context may be that a body sees or leaves; 0 for no limit.
         """
         self._bodies = bodies
         self._routes = routes
         self._send = send
+        self._logbook = logbook
         self._timeout_ms = timeout_ms
         self._max_context_bytes = max_context_bytes
         self._running: dict[str, _Running] = {}
@@ -90,7 +96,8 @@ class Dispatcher:
                 token=effect.token,
                 texts=effect.texts,
                 element=effect.element,
-            )
+            ),
+            is_guest=False,
         )
 
     def known(self, offer: OpenOffer) -> TaskSpec | None:
@@ -115,13 +122,15 @@ class Dispatcher:
                 attempt=offer.attempt,
                 token=claimed.token,
                 texts=claimed.texts,
-            )
+            ),
+            is_guest=True,
         )
 
-    def _begin(self, order: _Order) -> None:
-        token = order.token
-        running = _Running(order.identity.execution_id, order.task_number, None, order.texts)
+    def _begin(self, order: _Order, *, is_guest: bool) -> None:
+        execution_id, token = order.identity.execution_id, order.token
+        running = _Running(execution_id, order.task_number, None, order.texts)
         self._running[token] = running
+        self._logbook.open(token, execution_id, order.task_number, is_guest=is_guest)
         excess = excess_of(order.texts, self._max_context_bytes)
         if excess is not None:
             self.finished(ExecutionResult.failed(token, _too_large(excess)))
@@ -134,7 +143,11 @@ class Dispatcher:
             failure = replace(failure_of(error), is_fatal=True)
             self.finished(ExecutionResult.failed(token, failure))
         except Exception as error:  # noqa: BLE001 - its fault is this attempt's
-            _LOG.exception("the executor could not start %s", order.task.id)
+            _LOG.exception(
+                "the executor could not start task %r",
+                order.task.id,
+                extra=fields_of(order.identity, order.task.id, order.attempt),
+            )
             self.finished(ExecutionResult.failed(token, failure_of(error)))
 
     def finished(self, result: ExecutionResult) -> None:
@@ -157,6 +170,10 @@ class Dispatcher:
             )
         )
 
+    def said(self, token: str, line: LogLine) -> None:
+        """Take a line that an attempt said (see ``Report``). Safe to call from any thread."""
+        self._logbook.write(token, line)
+
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""
         self.cancel(effect.token, is_kill=effect.is_kill)
@@ -170,12 +187,22 @@ class Dispatcher:
             running.executor.cancel(token, is_kill=is_kill)
         except Exception:  # noqa: BLE001 - a loop that its owner closed, for one
             _LOG.exception(
-                "an attempt of execution %s could not be cancelled", running.execution_id
+                "an attempt of execution %s could not be cancelled",
+                running.execution_id,
+                extra={"execution": running.execution_id},
             )
 
     def metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor did so far, by name. Safe to call from any thread."""
-        return {name: each.metrics() for name, each in self._routes.executors.items()}
+        found: dict[str, ExecutorMetrics] = {}
+        for name, executor in self._routes.executors.items():
+            try:
+                metrics = executor.metrics()
+            except Exception:  # noqa: BLE001 - one that cannot count must not hide the others
+                _LOG.exception("executor %r could not be asked for its metrics", name)
+            else:
+                found[name] = metrics
+        return found
 
     def close(self, timeout_s: float) -> None:
         """Stop every executor, all of them together within about ``timeout_s``."""

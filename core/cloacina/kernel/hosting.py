@@ -15,7 +15,7 @@ from cloacina.kernel.lookout import Lookout
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look
 from cloacina.planner.effects import Effect
-from cloacina.planner.events import AttemptEnded
+from cloacina.planner.events import AttemptEnded, SaidLine
 from cloacina.planner.guests import ClaimedOffer, GuestReport, Guests, OpenOffer
 from cloacina.planner.offered import OffersSeen
 from cloacina.planner.planner import Planner
@@ -78,9 +78,9 @@ class Hosting:
         seen = OffersSeen(peer_slots=sight.peer_slots, offers=sight.own)
         return self._planner.step(seen, self._clock.now())
 
-    def end(self, ended: AttemptEnded, *, is_told: bool) -> None:
-        """Take the end of an attempt that may be a guest's."""
-        self._guests.end(ended.token, ended.result, is_told=is_told)
+    def end(self, ended: AttemptEnded, *, is_told: bool, lines: tuple[SaidLine, ...] = ()) -> None:
+        """Take the end of an attempt that may be a guest's, and what it said."""
+        self._guests.end(ended.token, ended.result, is_told=is_told, lines=lines)
 
     def settle(self, gone: Collection[str]) -> None:
         """Take note of a commit that wrote everything but the executions ``gone``."""

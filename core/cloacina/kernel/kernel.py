@@ -21,9 +21,11 @@ from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.hosting import Hosting
+from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
+from cloacina.kernel.meter import Meter
 from cloacina.kernel.observe import Observer
-from cloacina.kernel.requests import Ask, Await, LookAround, Request, Stop, Submission
+from cloacina.kernel.requests import Ask, Await, LinesWait, LookAround, Request, Stop, Submission
 from cloacina.kernel.waiters import Waiters, refuse
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
@@ -33,7 +35,15 @@ from cloacina.planner.effects import (
     StartAttempt,
     StopAttempt,
 )
-from cloacina.planner.events import AttemptEnded, Claimed, Event, LimitsRead, Requested, TimePassed
+from cloacina.planner.events import (
+    AttemptEnded,
+    AttemptSaid,
+    Claimed,
+    Event,
+    LimitsRead,
+    Requested,
+    TimePassed,
+)
 from cloacina.planner.execution import ExecutionState, restored
 from cloacina.planner.planner import Planner
 from cloacina.store.contract import Writer
@@ -60,14 +70,16 @@ class Kernel:
         self._neighbours = neighbours
         self._observer = observer
         self._clock = clock
+        self.meter = Meter()
         self._committer = Committer(
-            planner=planner, writer=writer, neighbours=neighbours, clock=clock
+            planner=planner, writer=writer, neighbours=neighbours, clock=clock, meter=self.meter
         )
         self._lookout = Lookout(neighbours, clock)
         self._hosting = Hosting(
             planner=planner, neighbours=neighbours, lookout=self._lookout, clock=clock
         )
         self._waiters = Waiters()
+        self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
         self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
         self._stop: Stop | None = None
         self._failure: KernelFailedError | None = None
@@ -139,6 +151,7 @@ class Kernel:
         for message in self._messages():
             effects += self._take(message)
         committed = self._committer.commit(effects)
+        self.meter.look(self._planner)
         if committed.has_written:
             self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
@@ -170,7 +183,7 @@ class Kernel:
             self._committer.note_eviction(error)
             self._inbox.put(LookAround())
 
-    def _take(self, message: Request | Event) -> list[Effect]:
+    def _take(self, message: Request | Event | AttemptSaid) -> list[Effect]:
         match message:
             case Submission():
                 return self._begin(message)
@@ -180,6 +193,10 @@ class Kernel:
                 self._look_for_ends([message.execution_id])
             case Ask():
                 return self._grant(message)
+            case AttemptSaid():
+                self._planner.hear(message)
+            case LinesWait():
+                pass  # it is known now when they are due
             case LookAround():
                 return self._look_around()
             case AttemptEnded():
@@ -200,7 +217,16 @@ class Kernel:
 
     def _take_end(self, ended: AttemptEnded) -> list[Effect]:
         is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
-        self._hosting.end(ended, is_told=is_own)
+        lines = self.logbook.close(ended.token)
+        if lines and is_own:
+            said = AttemptSaid(
+                execution_id=ended.execution_id,
+                task_number=ended.task_number,
+                token=ended.token,
+                lines=lines,
+            )
+            self._planner.hear(said)
+        self._hosting.end(ended, is_told=is_own, lines=lines)
         return self._step(ended)
 
     def _grant(self, ask: Ask) -> list[Effect]:
@@ -238,7 +264,7 @@ class Kernel:
             else:
                 self._waiters.tell_end(execution_id, restored(found))
 
-    def _messages(self) -> Iterator[Request | Event]:
+    def _messages(self) -> Iterator[Request | Event | AttemptSaid]:
         """Wait for the first message or timer, then take everything else that is there.
 
         However often it is time to look around, one look after all else is enough.
@@ -249,7 +275,9 @@ class Kernel:
                 is_time_to_look = True
             else:
                 yield message
-        if self._lookout.take_due(self._clock.now().monotonic_us) or is_time_to_look:
+        now_us = self._clock.now().monotonic_us
+        yield from self.logbook.take_due(now_us)
+        if self._lookout.take_due(now_us) or is_time_to_look:
             yield LookAround()
         due = self._planner.next_due_us
         if due is not None and due <= self._clock.now().monotonic_us:
@@ -268,6 +296,7 @@ class Kernel:
             self._planner.next_due_us,
             self._stop.give_up_at_us if self._stop else None,
             self._lookout.next_due_us,
+            self.logbook.next_due_us,
         ]
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
@@ -275,7 +304,10 @@ class Kernel:
         return min(max(0, due - self._clock.now().monotonic_us) / 1_000_000, threading.TIMEOUT_MAX)
 
     def _step(self, event: Event) -> list[Effect]:
-        return self._planner.step(event, self._clock.now())
+        now = self._clock.now()
+        for said in self.logbook.before(event):
+            self._planner.hear(said)
+        return self._planner.step(event, now)
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:

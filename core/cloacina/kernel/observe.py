@@ -1,7 +1,8 @@
-"""Tell hook implementations what happens to attempts and executions. Their faults stay theirs."""
+"""Tell the log and hook implementations what happens to attempts and executions. Their faults stay theirs."""
 
 import pluggy
 
+from cloacina.kernel import journal
 from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.planner.effects import AttemptSettled, StartAttempt
 from cloacina.planner.execution import ExecutionState
@@ -23,6 +24,7 @@ class Observer:
 
     def attempt_started(self, effect: StartAttempt) -> None:
         """Call ``cloacina_before_attempt``."""
+        journal.started(effect)
         notify(
             self._plugins,
             "cloacina_before_attempt",
@@ -31,6 +33,7 @@ class Observer:
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
         """Call ``cloacina_after_attempt`` and, where one follows, ``cloacina_attempt_retried``."""
+        journal.settled(effect)
         notify(
             self._plugins,
             "cloacina_after_attempt",
@@ -57,6 +60,7 @@ class Observer:
 
     def execution_ended(self, execution: ExecutionState) -> None:
         """Call ``cloacina_execution_finished``."""
+        journal.ended(execution)
         self._callbacks.execution_ended(execution)
         notify(
             self._plugins,

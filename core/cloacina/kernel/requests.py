@@ -43,10 +43,15 @@ class LookAround:
 
 
 @dataclass(frozen=True, slots=True)
+class LinesWait:
+    """An attempt said something after a time in which none did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Start nothing more, and end once no attempt runs or ``give_up_at`` (monotonic us) has come."""
 
     give_up_at_us: int
 
 
-Request = Submission | Await | Ask | LookAround | Stop
+Request = Submission | Await | Ask | LookAround | LinesWait | Stop

@@ -112,6 +112,28 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaidLine:
+    """A line that an attempt printed or logged, under its number within the attempt."""
+
+    seq: int
+    at_us: int
+    source: str
+    level: int
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSaid:
+    """An attempt printed or logged something."""
+
+    execution_id: str
+    task_number: int
+    token: str
+    lines: tuple[SaidLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requested:
     """Somebody wants an execution to be cancelled, paused or resumed."""
 

@@ -15,7 +15,7 @@ from cloacina.model.states import (
 )
 from cloacina.model.topology import Topology
 from cloacina.planner.claims import NOTHING, Claim
-from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.planner.events import Identity, SaidLine, StoredExecution, StoredTask
 from cloacina.planner.expansion import Expansion
 from cloacina.planner.offered import OfferChanges
 from cloacina_sdk.changes import Changes
@@ -128,6 +128,8 @@ class Unsaved:
     starts: list[AttemptStart] = field(default_factory=list)
     ends: list[AttemptEnd] = field(default_factory=list)
     history: list[HistoryEvent] = field(default_factory=list)
+    said: list[tuple[int, int, SaidLine]] = field(default_factory=list)
+    """Task number, attempt, and a line that the attempt said."""
     offers: OfferChanges | None = None
     """Made when an offer changes; most runners are alone."""
 

@@ -7,7 +7,7 @@ one that it wants to end is asked to, and one whose claim is gone is ended by fo
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from cloacina.planner.events import Identity
+from cloacina.planner.events import Identity, SaidLine
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
@@ -41,6 +41,8 @@ class GuestReport:
     task_number: int
     attempt: int
     result: ExecutionResult
+    lines: tuple[SaidLine, ...] = ()
+    """What it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,14 @@ class Guests:
         """Let a guest in, which is going to run."""
         self._running[claimed.token] = claimed.offer
 
-    def end(self, token: str, result: Changes | TaskFailure, *, is_told: bool) -> None:
+    def end(
+        self,
+        token: str,
+        result: Changes | TaskFailure,
+        *,
+        is_told: bool,
+        lines: tuple[SaidLine, ...] = (),
+    ) -> None:
         """Take the end of a guest, if it is one.
 
         It is to be reported, unless its owner ``is_told`` already and can write it (see ``settle``).
@@ -94,6 +103,7 @@ class Guests:
                 task_number=offer.task_number,
                 attempt=offer.attempt,
                 result=ExecutionResult.of(token, result),
+                lines=lines,
             )
 
     def settle(self, gone: Collection[str]) -> None:

@@ -24,6 +24,7 @@ from cloacina.planner.effects import (
 )
 from cloacina.planner.events import (
     AttemptEnded,
+    AttemptSaid,
     Claimed,
     Event,
     LimitsRead,
@@ -76,6 +77,14 @@ class Planner:
                 return [effect for seen in event.offers for effect in self._see(seen, now)]
             case _:
                 assert_never(event)
+
+    def hear(self, event: AttemptSaid) -> None:
+        """Take what an attempt said, if it is still running here."""
+        execution = self._executions.get(event.execution_id)
+        task = None if execution is None else execution.task(event.task_number)
+        if execution is not None and task is not None and task.token == event.token:
+            execution.unsaved.said += [(task.number, task.attempt, line) for line in event.lines]
+            self._unsaved[execution.id] = execution
 
     def take_unsaved(self) -> list[ExecutionState]:
         """Return the executions that changed since the last call, for the store to write."""
@@ -180,6 +189,11 @@ class Planner:
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
         return self._schedule.next_due_us
+
+    @property
+    def in_flight(self) -> int:
+        """How many executions this runner has."""
+        return len(self._executions)
 
     def owns(self, execution_id: str) -> bool:
         """Whether an execution is in flight here."""

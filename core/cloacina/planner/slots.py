@@ -53,6 +53,11 @@ class Slots:
         return set(self._held)
 
     @property
+    def taken(self) -> int:
+        """How many slots are taken."""
+        return len(self._held)
+
+    @property
     def waiting(self) -> int:
         """How long the queues are; places that are out of date are counted too."""
         return sum(map(len, self._queues.values()))

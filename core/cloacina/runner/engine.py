@@ -29,6 +29,7 @@ from cloacina.store import ownership, reader
 from cloacina.store.contract import Writer
 from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
+from cloacina_sdk.metrics import Sample
 
 
 class Engine:
@@ -73,6 +74,7 @@ class Engine:
             fleet.bodies,
             fleet.routes,
             self._kernel.send,
+            self._kernel.logbook,
             timeout_ms=_milliseconds(config.task_timeout_seconds),
             max_context_bytes=config.max_context_bytes,
         )
@@ -100,6 +102,10 @@ class Engine:
     def adopt_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run async tasks on ``loop`` from now on."""
         self._loop_executor.adopt(loop)
+
+    def metrics(self) -> list[Sample]:
+        """Return what this runner and its executors did so far."""
+        return self._kernel.meter.samples(self.executor_metrics())
 
     def executor_metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor did so far, by name."""

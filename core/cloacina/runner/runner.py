@@ -22,7 +22,7 @@ from cloacina.model.states import ExecutionStatus, Wish
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
 from cloacina.planner.execution import restored
-from cloacina.plugins import new_plugin_manager, refuse_executors, register_plugin
+from cloacina.plugins import new_plugin_manager, notify, refuse_executors, register_plugin
 from cloacina.runner.builder import DefaultRunnerBuilder
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.engine import Engine
@@ -35,11 +35,13 @@ from cloacina.runner.submitter import Submitter
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
 from cloacina.store.events import Page, read_events
+from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.outbox import CallersConnection
 from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
+from cloacina_sdk.metrics import Sample
 
 _OPEN: "set[DefaultRunner]" = set()
 """Runners that were not shut down yet; a forgotten one lives on until the process ends."""
@@ -120,6 +122,7 @@ class DefaultRunner:
             self.runtime, self._require_engine, self, max_bytes=self._config.max_context_bytes
         )
         _OPEN.add(self)
+        self._offer_metrics()
 
     @property
     def config(self) -> DefaultRunnerConfig:
@@ -188,6 +191,22 @@ class DefaultRunner:
         """
         refuse_executors(self.plugins, plugin)
         register_plugin(self.plugins, plugin, self.runtime)
+        self._offer_metrics(only=plugin)
+
+    def _offer_metrics(self, only: object | None = None) -> None:
+        arguments = {"read": self.metrics}
+        notify(self.plugins, "cloacina_metrics_ready", lambda: arguments, only=only)
+
+    def metrics(self) -> list[Sample]:
+        """Return what this runner did so far, and how it stands.
+
+        Changes are counted when they are committed. ``to_prometheus_text`` writes samples as
+        Prometheus reads them; hooks are handed this method (``cloacina_metrics_ready``).
+
+        Raises:
+            RunnerClosedError: after ``shutdown``.
+        """
+        return self._require_engine().metrics()
 
     def executor_metrics(self) -> dict[str, ExecutorMetrics]:
         """Return what each executor of this runner did so far, by its name."""
@@ -325,6 +344,27 @@ class DefaultRunner:
         """
         with self._require_engine().database.read() as connection:
             return WorkflowResult(restored(reader.load(connection, execution_id)))
+
+    def logs(
+        self, execution_id: str, task: str | None = None, attempt: int | None = None
+    ) -> list[TaskLog]:
+        """Return what the attempts of an execution printed and logged, in order.
+
+        Log records of all tasks are kept, what is printed only of packages' tasks; of one attempt
+        at most 10,000 lines and 1 MiB. What an attempt that runs says is there after a second or
+        two, the rest with its end.
+
+        Args:
+            execution_id: of any execution of this database.
+            task: only of this task.
+            attempt: only of its attempts of this number, counted from 1.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+            TaskNotFoundError: if it has no task with that id.
+        """
+        with self._require_engine().database.read() as connection:
+            return task_logs(connection, execution_id, task, attempt)
 
     def executions(
         self, *, status: str | None = None, workflow: str | None = None, limit: int = 50

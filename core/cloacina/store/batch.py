@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from cloacina.planner.execution import ExecutionState
 from cloacina.store import rows
+from cloacina.store.log_rows import new_log_lines
 from cloacina.store.statements import Row
 
 
@@ -51,6 +52,7 @@ class Batch:
                 "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
                 "execution_moves": [rows.execution_move(e, owner) for e in stored if e.has_moved],
+                "logs": [row for e in executions for row in new_log_lines(e)],
                 "events": [row for e in executions for row in rows.new_events(e)],
             },
         )

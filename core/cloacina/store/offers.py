@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
-from cloacina.store.tables import EXECUTIONS, OFFERS, RUNNERS
+from cloacina.store.log_rows import log_line
+from cloacina.store.tables import EXECUTIONS, OFFERS, RUNNERS, TASK_LOGS
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.changes import Changes
@@ -104,7 +105,7 @@ def claims_in_doubt(
 
 
 def report(connection: sa.Connection, guest: GuestReport, at_us: int) -> bool:
-    """Write how a claimed attempt ended; ``False`` if the claim does not hold any more."""
+    """Write how a claimed attempt ended and what it said; ``False`` if the claim does not hold any more."""
     done = connection.execute(
         sa.update(OFFERS)
         .where(
@@ -116,6 +117,10 @@ def report(connection: sa.Connection, guest: GuestReport, at_us: int) -> bool:
         )
         .values(outcome=guest.result.to_json(), finished_at=to_text(at_us))
     )
+    if done.rowcount == 1 and guest.lines:
+        key = guest.execution_id, guest.task_number, guest.attempt
+        lines = [log_line(*key, line)._asdict() for line in guest.lines]
+        connection.execute(sa.insert(TASK_LOGS), lines)
     return done.rowcount == 1
 
 

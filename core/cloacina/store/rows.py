@@ -235,8 +235,8 @@ def new_execution(execution: ExecutionState, owner: str | None, graph_digest: st
         identity.priority,
         object_text(execution.input_texts),
         execution.error_task,
-        _maybe(_plain, execution.error_type),
-        _maybe(_plain, execution.error_message),
+        _maybe(plain, execution.error_type),
+        _maybe(plain, execution.error_message),
         _moment(execution.created_at_us),
         _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
@@ -251,8 +251,8 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         execution.status,
         execution.stopping,
         execution.error_task,
-        _maybe(_plain, execution.error_type),
-        _maybe(_plain, execution.error_message),
+        _maybe(plain, execution.error_type),
+        _maybe(plain, execution.error_message),
         _maybe(_moment, execution.started_at_us),
         _maybe(_moment, execution.finished_at_us),
         execution.event_count,
@@ -300,9 +300,9 @@ def _columns(task: TaskState) -> TaskColumns:
         _maybe(_moment, task.finished_at_us),
         # what a mapped task passes on is put together from the rows of its elements
         None if task.elements is not None else _maybe(Changes.to_json, task.changes),
-        _maybe(_plain, task.reason),
-        _maybe(_plain, task.error_type),
-        _maybe(_plain, task.error_message),
+        _maybe(plain, task.reason),
+        _maybe(plain, task.error_type),
+        _maybe(plain, task.error_message),
         task.elements,
         task.first_element,
     )
@@ -333,9 +333,9 @@ def attempt_closes(execution: ExecutionState) -> list[AttemptClose]:
         AttemptClose(
             _moment(end.finished_at_us),
             end.outcome,
-            _plain(end.failure.error_type) if end.failure else None,
-            _plain(end.failure.message) if end.failure else None,
-            _plain(end.failure.traceback) if end.failure else None,
+            plain(end.failure.error_type) if end.failure else None,
+            plain(end.failure.message) if end.failure else None,
+            plain(end.failure.traceback) if end.failure else None,
             execution.id,
             end.task_number,
             end.attempt,
@@ -407,7 +407,7 @@ def new_events(execution: ExecutionState) -> list[NewEvent]:
             line.task_number,
             line.kind,
             _moment(line.at_us),
-            _maybe(_plain, line.detail),
+            _maybe(plain, line.detail),
         )
         for line in execution.unsaved.history
     ]
@@ -418,7 +418,7 @@ def object_text(texts: Mapping[str, str]) -> str:
     return "{" + ",".join(f"{encode(key)}:{text}" for key, text in texts.items()) + "}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return what an exception says as text that every database stores: no NUL, no surrogates."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 

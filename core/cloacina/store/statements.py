@@ -12,7 +12,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, GRAPHS, OFFERS, TASKS
+from cloacina.store.log_rows import NewLogLine
+from cloacina.store.tables import (
+    ATTEMPTS,
+    EVENTS,
+    EXECUTIONS,
+    GRAPHS,
+    OFFERS,
+    TASK_LOGS,
+    TASKS,
+)
 from cloacina.store.timestamps import from_text
 
 Row = tuple[object, ...]
@@ -46,6 +55,7 @@ INSERT_TASK = sa.insert(TASKS).values(
     {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
 )
 INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
+INSERT_LOG_LINE = _insert(TASK_LOGS, NewLogLine)
 INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
 INSERT_OFFER = _insert(OFFERS, rows.NewOffer)
 
@@ -191,6 +201,7 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
     ("offers", INSERT_OFFER, rows.NewOffer, False),
     ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
+    ("logs", INSERT_LOG_LINE, NewLogLine, False),
     ("events", INSERT_EVENT, rows.NewEvent, False),
 )
 

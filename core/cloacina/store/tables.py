@@ -180,6 +180,22 @@ sa.Index(
     postgresql_where=_HOLDS_RATE,
 )
 
+TASK_LOGS: Final = sa.Table(
+    "task_logs",
+    METADATA,
+    # not an attempt that is stored: a guest may report before its owner has recorded it
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("task_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("source"),
+    _number("level"),
+    _text("logger"),
+    _text("text"),
+    sqlite_with_rowid=False,
+)
+
 EVENTS: Final = sa.Table(
     "execution_events",
     METADATA,

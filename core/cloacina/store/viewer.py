@@ -18,6 +18,7 @@ from cloacina.planner.events import StoredExecution
 from cloacina.store import census, reader
 from cloacina.store.drivers import require_psycopg
 from cloacina.store.events import Page, read_events
+from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.schema import HEAD, current_revision
 from cloacina.store.sqlite_look import SqliteLook
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES
@@ -91,15 +92,19 @@ class Viewer:
             ExecutionNotFoundError: if there is none.
             AmbiguousExecutionIdError: if there are several.
         """
-        ids = EXECUTIONS.c.id
-        query = sa.select(ids).where(ids.startswith(prefix, autoescape=True)).order_by(ids).limit(5)
         with self._look.read() as connection:
-            found = list(connection.execute(query).scalars())
-            if not found:
-                raise ExecutionNotFoundError(prefix)
-            if len(found) > 1:
-                raise AmbiguousExecutionIdError(prefix, found)
-            return reader.load(connection, found[0])
+            return reader.load(connection, _id_of(connection, prefix))
+
+    def logs(self, prefix: str, task: str | None, attempt: int | None) -> list[TaskLog]:
+        """Return what the attempts of an execution said, in order (see ``task_logs``).
+
+        Raises:
+            ExecutionNotFoundError: if there is none whose id begins with ``prefix``.
+            AmbiguousExecutionIdError: if there are several.
+            TaskNotFoundError: if it has no task with that id.
+        """
+        with self._look.read() as connection:
+            return task_logs(connection, _id_of(connection, prefix), task, attempt)
 
     def count_ended_before(self, before_us: int) -> int:
         """Return how many executions ended before a moment in microseconds since the epoch."""
@@ -139,6 +144,17 @@ class Viewer:
         _traceback: TracebackType | None,
     ) -> None:
         self._look.close()
+
+
+def _id_of(connection: sa.Connection, prefix: str) -> str:
+    ids = EXECUTIONS.c.id
+    query = sa.select(ids).where(ids.startswith(prefix, autoescape=True)).order_by(ids).limit(5)
+    found: list[str] = list(connection.execute(query).scalars())
+    if not found:
+        raise ExecutionNotFoundError(prefix)
+    if len(found) > 1:
+        raise AmbiguousExecutionIdError(prefix, found)
+    return found[0]
 
 
 def _check_revision(found: str | None, location: Location) -> None:

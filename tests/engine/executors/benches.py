@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cloacina import ExecutionResult, TaskExecutor, TaskNamespace, TaskReadyEvent
+from cloacina import ExecutionResult, LogLine, TaskExecutor, TaskNamespace, TaskReadyEvent
 from cloacina.executors.embedded import Body
 from cloacina.executors.feeder import FedExecutor
 from cloacina.executors.loop import LoopExecutor
@@ -50,6 +50,7 @@ class Bench:
         self.is_async = is_async
         self._digest = digest
         self.results: queue.Queue[ExecutionResult] = queue.Queue()
+        self.lines: queue.Queue[tuple[str, LogLine]] = queue.Queue()
         self._started = 0
         self._is_closed = False
 
@@ -61,6 +62,9 @@ class Bench:
 
     def finished(self, result: ExecutionResult) -> None:
         self.results.put(result)
+
+    def said(self, token: str, line: LogLine) -> None:
+        self.lines.put((token, line))
 
     def start(self, body: str, values: Mapping[str, JsonValue] | None = None) -> str:
         """Start an attempt that has travelled as JSON; return its token."""

@@ -12,6 +12,9 @@ _COMMANDS = {
     "list": CommandReference(
         "cloacina.ctl.execution.listing:list_executions", "List executions, the newest first."
     ),
+    "logs": CommandReference(
+        "cloacina.ctl.execution.logs:logs", "Show what the tasks of an execution said."
+    ),
     "pause": CommandReference(
         "cloacina.ctl.execution.control:pause", "Start nothing more of an execution for now."
     ),
