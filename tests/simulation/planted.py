@@ -426,7 +426,7 @@ PLANTED = {
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
-        _completed_runs_again, "after its end|before its dep"
+        _completed_runs_again, "after its end|before its dep|wait although slots"
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
@@ -477,7 +477,9 @@ PLANTED = {
     "a claim in doubt that is forgotten": Planted(_claim_in_doubt_forgotten, "never ended|forgot"),
     "what nobody has after a return": Planted(_leftovers_kept, "forgot .* which it owns"),
     "an end that nobody is told of": Planted(_ends_untold, "was not told"),
-    "an offer that two runners claim": Planted(_claimed_twice, "is not what .* claimed|made Offer"),
+    "an offer that two runners claim": Planted(
+        _claimed_twice, "is not what .* claimed|made Offer|was reported twice"
+    ),
     "a lost guest that is waited for": Planted(_lost_guests_awaited, "never ended"),
     "an offer taken back from its claimer": Planted(
         _taken_back_unasked, "nothing is on record|before that was durable"

@@ -192,12 +192,17 @@ class World:
         ]
 
     def _strike(self, mishap: Mishap) -> None:
+        if not self.are_faults_on:
+            return
         if mishap is Mishap.JOIN:
             self._join(self.dice.choice((1, 2, 8)))
             return
         if mishap is Mishap.OUTAGE:
-            self.outage_ends_us = self.now_us + self.dice.choice((SECOND, 30 * SECOND))
+            duration_us = self.dice.choice((SECOND, 30 * SECOND))
+            self.outage_ends_us = self.now_us + duration_us
             self.log.add(self.now_us, "world", "the database cannot be used")
+            if self.dice.random() < 0.5:  # somebody loses patience
+                self.after(self.dice.randrange(duration_us), partial(self._strike, Mishap.LEAVE))
             return
         runners = self.open_runners()
         if not runners:
