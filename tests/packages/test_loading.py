@@ -430,7 +430,7 @@ class W:
     with caplog.at_level(logging.INFO, "cloacina.task"):
         result = runner.execute("w", timeout=30)
     (record,) = [found for found in caplog.records if found.getMessage() == "good morning"]
-    assert record.__dict__["execution_id"] == result.execution_id
+    assert record.__dict__["execution"] == result.execution_id
     assert record.__dict__["task"] == "talks"
 
 

@@ -422,7 +422,7 @@ PLANTED = {
     "effects of what was replaced": Planted(
         _effects_by_name, "before that was durable|after it had ended"
     ),
-    "slots that stay idle": Planted(_freed_slots_idle, "waits? although slots"),
+    "slots that stay idle": Planted(_freed_slots_idle, "waits? although slots|never ended"),
     "a key that two executions have": Planted(_keys_not_unique, "the key of another"),
     "a look around that is not repeated": Planted(_looks_once, "never ended|was not told"),
     "a completed task that runs again": Planted(
@@ -431,7 +431,7 @@ PLANTED = {
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "slots that leak": Planted(_slots_leak, "held by nothing"),
     "places of an earlier ownership": Planted(
-        _stale_places, "attempts .* run|is of TaskRow|before its dependencies"
+        _stale_places, "attempts .* run|is of TaskRow|before its dependencies|is early"
     ),
     "a start that is late": Planted(_starts_late, "waits? although slots"),
     "a start that is early": Planted(
@@ -458,7 +458,7 @@ PLANTED = {
         _elements_left, "its elements not|found|nobody wanted"
     ),
     "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
-    "results in the order of their ends": Planted(_results_by_end, "saw|ran for"),
+    "results in the order of their ends": Planted(_results_by_end, "saw|ran for|found"),
     "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
     "a key that is held too often": Planted(_no_limit_of_keys, "hold the key|started as"),
     "a key that is not given back": Planted(_keys_kept, "never ended|did not give|not told"),

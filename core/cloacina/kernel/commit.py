@@ -130,6 +130,8 @@ class Committer:
                 _LOG.warning("%s; trying again in %g s", error, pause_s)
                 if self._is_out_of_time():
                     written.postponed.extend(written.contended)
+                    written.contended.clear()  # what they were to start is void
+                    self._planner.start_nothing_more()
                     return
                 self._clock.pause(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
