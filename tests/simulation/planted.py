@@ -412,7 +412,7 @@ PLANTED = {
     "a missing compare": Planted(_no_fence, "wrote what .* owns"),
     "a claim in the same epoch": Planted(_same_epoch, "did not raise the epoch"),
     "a forgotten token": Planted(
-        _forgotten_token, "ended, but its body did not|is not what it reported"
+        _forgotten_token, "body did not|is not what it reported|stored another"
     ),
     "an event outside the transaction": Planted(
         _event_outside_transaction, "no event of|no final event|odd starts"
@@ -459,7 +459,9 @@ PLANTED = {
     ),
     "elements beyond their limit": Planted(_no_limit_of_elements, "run at once"),
     "results in the order of their ends": Planted(_results_by_end, "saw|ran for|found"),
-    "elements that run again": Planted(_elements_forgotten, "forgot .* which it owns|UNIQUE"),
+    "elements that run again": Planted(
+        _elements_forgotten, "forgot .* which it owns|UNIQUE|its elements not"
+    ),
     "a key that is held too often": Planted(_no_limit_of_keys, "hold the key|started as"),
     "a key that is not given back": Planted(_keys_kept, "never ended|did not give|not told"),
     "a window that nobody waits for": Planted(_windows_missed, "never ended|not told"),
