@@ -56,7 +56,7 @@ CONTESTANTS: Final = (
         title="Prefect",
         engine="prefect_engine",
         role=Role.ENGINE,
-        requires=("prefect>=3.8,<3.9", "pydantic<2.13"),
+        requires=("prefect>=3.6,<3.9", "pydantic<2.12", "fastapi<0.120"),
         only=_ALONE,
     ),
     Contestant(title="huey", engine="huey_engine", role=Role.QUEUE, requires=("huey>=2.5,<4",)),
