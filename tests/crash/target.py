@@ -2,14 +2,21 @@
 
 import os
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from crash.load import define, shape_of
 from crash.side_file import SideFile
 from engine.databases import Where
+
+if TYPE_CHECKING:
+    from cloacina import DefaultRunner, ExecutionHandle
+
+_TRY_AGAIN_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,17 @@ def work(share: Share, harness: Connection) -> None:
         raise
 
 
+def _submitted(runner: "DefaultRunner", run: int) -> "ExecutionHandle":
+    """Submit a run, again and again while the database cannot be reached: its key makes it one."""
+    from cloacina.errors import StoreUnavailableError
+
+    while True:
+        try:
+            return runner.submit(shape_of(run), {"run": run}, idempotency_key=f"run {run}")
+        except StoreUnavailableError:
+            time.sleep(_TRY_AGAIN_S)
+
+
 def _work(share: Share, harness: Connection) -> None:
     from cloacina import DefaultRunner, DefaultRunnerConfig
 
@@ -53,8 +71,7 @@ def _work(share: Share, harness: Connection) -> None:
         harness.send("began")
         handles = []
         for run in share.runs:
-            key = f"run {run}"
-            handle = runner.submit(shape_of(run), {"run": run}, idempotency_key=key)
+            handle = _submitted(runner, run)
             side.accepted(run, handle.id)
             handles.append(handle)
         for handle in handles:
