@@ -32,13 +32,6 @@ TWO_SLOTS = DefaultRunnerConfig(
 
 
 @pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
 def opened() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
