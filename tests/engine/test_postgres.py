@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from cloacina.errors import WaitTimeoutError
 from cloacina.store import ownership
 from cloacina.store.postgres import PostgresDatabase
 from cloacina.store.url import PostgresLocation
-from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where, a_server
 from engine.waiting import eventually
 
@@ -35,13 +34,6 @@ Load = Callable[[str, Callable[[], object], int], None]
 LOST_ONCE = [(1, "RunnerLost"), (2, "Succeeded")]
 FIRST_LOST_ONCE = sorted([*LOST_ONCE, (1, "Succeeded")])
 """Of two tasks, the first of which was lost once."""
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 def define_slow(by: str) -> tuple[threading.Event, threading.Event]:
