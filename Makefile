@@ -40,7 +40,7 @@ crash: $(UV)
 	PYTHONPATH=tests $(RUN) python -m crash $(N) --first $(FIRST)
 
 bench: $(UV)
-	$(RUN) --group bench python benchmarks/compare.py
+	$(RUN) python benchmarks/compare.py
 
 clean:
 	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
