@@ -7,6 +7,7 @@ from uuid import uuid4
 from cloacina.planner.execution import ExecutionState
 from cloacina.store import rows
 from cloacina.store.log_rows import new_log_lines
+from cloacina.store.memories import memory_rows, new_sent_events
 from cloacina.store.statements import Row
 
 
@@ -49,9 +50,11 @@ class Batch:
                 "offer_settlements": [row for e in offering for row in rows.offer_settlements(e)],
                 "offers": [row for e in offering for row in rows.new_offers(e, owner)],
                 "task_moves": [row for e in executions for row in rows.task_moves(e)],
+                "memories": [row for e in executions for row in memory_rows(e)],
                 "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in rows.attempt_closes(e)],
                 "execution_moves": [rows.execution_move(e, owner) for e in stored if e.has_moved],
+                "sent_events": [row for e in executions for row in new_sent_events(e)],
                 "logs": [row for e in executions for row in new_log_lines(e)],
                 "events": [row for e in executions for row in rows.new_events(e)],
                 "replies": [row for e in executions for row in rows.replies(e)],

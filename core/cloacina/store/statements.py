@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cloacina.planner.offered import SeenOffer
 from cloacina.store import rows
 from cloacina.store.log_rows import NewLogLine
+from cloacina.store.memories import MemoryRow, NewSentEvent
 from cloacina.store.tables import (
     ATTEMPTS,
     COMMANDS,
@@ -20,6 +21,7 @@ from cloacina.store.tables import (
     EXECUTIONS,
     GRAPHS,
     OFFERS,
+    SENT_EVENTS,
     TASK_LOGS,
     TASKS,
 )
@@ -59,6 +61,7 @@ INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
 INSERT_LOG_LINE = _insert(TASK_LOGS, NewLogLine)
 INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
 INSERT_OFFER = _insert(OFFERS, rows.NewOffer)
+INSERT_SENT_EVENT = _insert(SENT_EVENTS, NewSentEvent)
 
 _THIS_OFFER = sa.and_(
     OFFERS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
@@ -92,6 +95,11 @@ MOVE_TASK = (
         TASKS.c.status == sa.bindparam("was_status"),
         TASKS.c.attempt == sa.bindparam("was_attempt"),
     )
+)
+KEEP_MEMORY = _update(TASKS, "waits", "checkpoint").where(
+    TASKS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
+    TASKS.c.number == sa.bindparam("number", type_=sa.Integer),
+    TASKS.c.attempt == sa.bindparam("attempt", type_=sa.Integer),
 )
 CLOSE_ATTEMPT = _update(
     ATTEMPTS, "finished_at", "outcome", "error_type", "error_message", "traceback"
@@ -203,10 +211,12 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     ("offer_stops", STOP_OFFER, rows.OfferStop, True),
     ("offer_settlements", SETTLE_OFFER, rows.OfferSettlement, True),
     ("task_moves", MOVE_TASK, rows.TaskMove, True),
+    ("memories", KEEP_MEMORY, MemoryRow, True),
     ("attempts", INSERT_ATTEMPT, rows.NewAttempt, False),
     ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
     ("offers", INSERT_OFFER, rows.NewOffer, False),
     ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
+    ("sent_events", INSERT_SENT_EVENT, NewSentEvent, False),
     ("logs", INSERT_LOG_LINE, NewLogLine, False),
     ("events", INSERT_EVENT, rows.NewEvent, False),
     ("replies", ANSWER_COMMAND, rows.CommandReply, False),
