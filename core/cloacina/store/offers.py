@@ -20,6 +20,7 @@ from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Wait
 
 _LOG = logging.getLogger("cloacina")
 _C: Final = OFFERS.c
@@ -177,9 +178,12 @@ def _result(text: str, token: str) -> Changes | TaskFailure:
     """Return what a runner reported; what cannot be read is a failure of its attempt."""
     try:
         result = ExecutionResult.from_json(text)
-        if result.token == token:
+        if result.token != token:
+            problem = "it is about another attempt"
+        elif isinstance(result.outcome, Wait):
+            problem = "it waits, which no attempt does that was offered"
+        else:
             return result.outcome
-        problem = "it is about another attempt"
     except ValueError as error:
         problem = str(error)
     _LOG.error("a runner reported what cannot be read: %s", problem)
