@@ -22,7 +22,8 @@ from cloacina.errors import ExecutionNotFoundError, TaskNotFoundError
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
-from cloacina.planner.explain import Facts, Owner, explain_execution, explain_task
+from cloacina.planner.explain import explain_execution, explain_task
+from cloacina.planner.facts import Facts, Owner
 from cloacina.planner.standing import InQueue, Standing
 from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where

@@ -83,9 +83,12 @@ class Asks:
             del self._parked[token]
             cancel(token)
 
-    def dismiss(self) -> None:
+    def dismiss(self, cancel: Callable[[str], None]) -> None:
         """Tell everybody that nothing counts any more."""
         self._lose(list(self._open))
+        for token in self._parked:
+            cancel(token)
+        self._parked.clear()
 
     def _lose(self, numbers: list[int]) -> None:
         for number in numbers:
