@@ -12,17 +12,20 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.waiters import Waiters
 from cloacina.model.states import TaskStatus
-from cloacina.planner import decide, reopen, withdrawal
+from cloacina.planner import away, restore
 from cloacina.planner.effects import Effect, StartAttempt
 from cloacina.planner.events import AttemptEnded, Event, Now, StoredExecution
-from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion
 from cloacina.planner.guests import OpenOffer
 from cloacina.planner.lanes import Lanes
+from cloacina.planner.moves import conclude, decide, reopen, settle, withdrawal
 from cloacina.planner.offered import SeenOffer
 from cloacina.planner.planner import Planner
+from cloacina.planner.progress import Progress
 from cloacina.planner.schedule import Schedule
 from cloacina.planner.slots import Slots
+from cloacina.planner.task import TaskState
 from cloacina.store.batch import Batch
 from cloacina.store.contract import Written
 from cloacina.store.writer import GroupWriter
@@ -58,15 +61,15 @@ def _same_epoch(patch: Patch) -> None:
 
 
 def _forgotten_token(patch: Patch) -> None:
-    original = Planner._end_attempt
+    original = Progress.end_attempt
 
-    def end_attempt(self: Planner, event: AttemptEnded, now: Now) -> list[Effect]:
-        execution = self._executions.get(event.execution_id)
+    def end_attempt(self: Progress, event: AttemptEnded, now: Now) -> list[Effect]:
+        execution = self.in_flight.get(event.execution_id)
         task = execution.task(event.task_number) if execution else None
         token = task.token if task else None
         return original(self, replace(event, token=token or event.token), now)
 
-    patch.setattr(Planner, "_end_attempt", end_attempt)
+    patch.setattr(Progress, "end_attempt", end_attempt)
 
 
 def _event_outside_transaction(patch: Patch) -> None:
@@ -130,23 +133,25 @@ def _looks_once(patch: Patch) -> None:
 
 
 def _completed_runs_again(patch: Patch) -> None:
-    original = decide.restore
+    original = restore.rebuild
 
-    def restore(execution: ExecutionState) -> list[TaskState]:
+    def rebuild(execution: ExecutionState) -> list[TaskState]:
         for task in execution.tasks:
             if task.status is TaskStatus.COMPLETED:
                 task.status = TaskStatus.READY
         return original(execution)
 
-    patch.setattr(decide, "restore", restore)
+    patch.setattr(restore, "rebuild", rebuild)
 
 
 def _output_forgotten(patch: Patch) -> None:
+    original = restore.restored
+
     def restored_in_part(stored: StoredExecution) -> ExecutionState:
         tasks = tuple(replace(task, changes=None) for task in stored.tasks)
-        return restored(replace(stored, tasks=tasks))
+        return original(replace(stored, tasks=tasks))
 
-    patch.setattr("cloacina.planner.planner.restored", restored_in_part)
+    patch.setattr(restore, "restored", restored_in_part)
 
 
 def _slots_leak(patch: Patch) -> None:
@@ -165,7 +170,7 @@ def _stale_places(patch: Patch) -> None:
 def _starts_late(patch: Patch) -> None:
     original = Schedule.start_next
 
-    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[StartAttempt]:
+    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[Effect]:
         if self.free_slots > 1:  # keeps one in reserve
             yield from original(self, executions, now)
 
@@ -173,7 +178,7 @@ def _starts_late(patch: Patch) -> None:
 
 
 def _starts_early(patch: Patch) -> None:
-    original = decide._close
+    original = decide.close
 
     def close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
         decidable = original(execution, task, at_us)
@@ -183,7 +188,7 @@ def _starts_early(patch: Patch) -> None:
             dependent.waiting_for = 0
         return decidable + early
 
-    patch.setattr(decide, "_close", close)
+    patch.setattr(decide, "close", close)
 
 
 def _retries_at_once(patch: Patch) -> None:
@@ -211,7 +216,7 @@ def _queue_jumped(patch: Patch) -> None:
 
 
 def _failure_unnoticed(patch: Patch) -> None:
-    patch.setattr(decide, "_is_unhandled", lambda *_: False)
+    patch.setattr(conclude, "_is_unhandled", lambda *_: False)
 
 
 def _taint_forgotten(patch: Patch) -> None:
@@ -224,12 +229,12 @@ def _taint_forgotten(patch: Patch) -> None:
 
 
 def _loss_uncounted(patch: Patch) -> None:
-    original = decide.lose
+    original = settle.lose
 
     def lose(execution: Any, task: Any, at_us: int, _max_losses: int) -> Any:
         return original(execution, task, at_us, 1)
 
-    patch.setattr(decide, "lose", lose)
+    patch.setattr(settle, "lose", lose)
 
 
 def _half_written_batch(patch: Patch) -> None:
@@ -247,14 +252,14 @@ def _wish_after_the_end(patch: Patch) -> None:
 
 
 def _cancelled_decided(patch: Patch) -> None:
-    original = decide._close
+    original = decide.close
 
     def close(execution: ExecutionState, task: TaskState, at_us: int) -> list[TaskState]:
         original(execution, task, at_us)
         dependents = execution.topology.dependents[task.number]
         return [execution.tasks[n] for n in dependents if not execution.tasks[n].waiting_for]
 
-    patch.setattr(decide, "_close", close)
+    patch.setattr(decide, "close", close)
 
 
 def _ends_untold(patch: Patch) -> None:
@@ -390,12 +395,12 @@ def _claimed_twice(patch: Patch) -> None:
 
 
 def _lost_guests_awaited(patch: Patch) -> None:
-    original = Planner._see
+    original = away.see
 
-    def see(self: Planner, seen: SeenOffer, now: Now) -> list[Effect]:
-        return original(self, replace(seen, is_runner_alive=True), now)
+    def see(progress: Progress, seen: SeenOffer, now: Now) -> list[Effect]:
+        return original(progress, replace(seen, is_runner_alive=True), now)
 
-    patch.setattr(Planner, "_see", see)
+    patch.setattr(away, "see", see)
 
 
 def _taken_back_unasked(patch: Patch) -> None:

@@ -24,6 +24,7 @@ from cloacina_sdk.verdict import judge
 
 _LOG = logging.getLogger("cloacina")
 
+Answer: TypeAlias = bool | BaseException
 Condition: TypeAlias = Callable[[], object | Awaitable[object]]
 
 
@@ -77,7 +78,7 @@ class Conditions:
 
     def _run(self, name: str, condition: Condition, asked: list[CallCondition]) -> None:
         while asked:
-            answer: bool | BaseException
+            answer: Answer
             try:
                 answer = bool(_value_of(condition))
             except BaseException as error:  # noqa: BLE001 - a user's condition may raise anything
@@ -111,9 +112,7 @@ async def _awaited(value: Awaitable[object]) -> object:
     return await value
 
 
-def _told(
-    asked: CallCondition, answer: bool | BaseException, find_function: FindFunction
-) -> ConditionTold:
+def _told(asked: CallCondition, answer: Answer, find_function: FindFunction) -> ConditionTold:
     return ConditionTold(
         execution_id=asked.execution.id,
         task_number=asked.task_number,

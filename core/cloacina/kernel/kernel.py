@@ -67,8 +67,9 @@ from cloacina.planner.events import (
     TimePassed,
     Verdict,
 )
-from cloacina.planner.execution import ExecutionState, restored
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.planner.restore import restored
 from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
 from cloacina.store.direct import Settled
@@ -236,15 +237,16 @@ class Kernel:
             self._inbox.put(LookAround())
 
     def _take(self, message: Message | Event | AttemptSaid) -> list[Effect]:
+        effects: list[Effect] = []
         match message:
             case Submission():
-                return self._begin(message)
+                effects = self._begin(message)
             case Await():
                 self._waiters.expect_end(message.execution_id, message.ended)
                 self._neighbours.ask_for_ends()
                 self._look_for_ends([message.execution_id])
             case Ask():
-                return self._grant(message)
+                effects = self._grant(message)
             case Retry():
                 self._retry(message)
             case Inquire():
@@ -254,18 +256,18 @@ class Kernel:
             case LinesWait():
                 pass  # it is known now when they are due
             case Asked():
-                return self._step(self._asks.take(message))
+                effects = self._step(self._asks.take(message))
             case LookAround():
-                return self._look_around()
+                effects = self._look_around()
             case AttemptEnded():
-                return self._take_end(message)
+                effects = self._take_end(message)
             case Stop():
                 self._stop = message
                 self._planner.start_nothing_more()
-                return self._planner.release_parked(self._clock.now())
+                effects = self._planner.release_parked(self._clock.now())
             case _:
-                return self._step(message)
-        return []
+                effects = self._step(message)
+        return effects
 
     def _begin(self, submission: Submission) -> list[Effect]:
         execution_id = submission.event.identity.execution_id

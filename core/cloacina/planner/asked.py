@@ -5,6 +5,7 @@ from typing import assert_never
 from cloacina.planner.effects import AnswerAsk, Effect
 from cloacina.planner.events import AttemptAsked, Now
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import remember
 from cloacina.planner.moves import wait as moves
 from cloacina.planner.progress import Progress
 from cloacina.planner.task import TaskState
@@ -21,7 +22,7 @@ def ask(progress: Progress, event: AttemptAsked, now: Now) -> list[Effect]:
         return []
     match event.ask:
         case Checkpoint():
-            moves.keep_checkpoint(execution, task, event.ask.text)
+            remember.keep_checkpoint(execution, task, event.ask.text)
             progress.in_flight.mark(execution)
             return [_done(execution, event)]
         case Park():

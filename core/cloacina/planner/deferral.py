@@ -29,7 +29,7 @@ def defer(progress: Progress, ended: AttemptEnded, wait: Wait, now: Now) -> list
         return progress.fill_slots(now)  # it was settled before it ended
     execution, task = found
     if not execution.spec(task.number).takes_handle:
-        return progress.fail(execution, task, _cannot_wait(wait), now)
+        return progress.fail(execution, task, cannot_wait(wait), now)
     if execution.stopping is not None:
         settle.end_early(execution, task, None, now.utc_us)
         return progress.advance(execution, [], now)
@@ -43,9 +43,7 @@ def defer(progress: Progress, ended: AttemptEnded, wait: Wait, now: Now) -> list
     return [deferred, *begin(progress, execution, task, now), *progress.advance(execution, [], now)]
 
 
-def begin(
-    progress: Progress, execution: ExecutionState, task: TaskState, now: Now
-) -> list[Effect]:
+def begin(progress: Progress, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
     """Watch for the end of a task's wait, which began just now or in another runner."""
     if _end_if_over(execution, task, now):
         return progress.advance(execution, [task], now)
@@ -152,7 +150,8 @@ def _fail(
     return [failed, *progress.follow(execution, task, ready, now)]
 
 
-def _cannot_wait(wait: Wait) -> TaskFailure:
+def cannot_wait(wait: Wait) -> TaskFailure:
+    """Return the failure of an attempt that ended to wait where nothing waits for it."""
     return TaskFailure(
         error_type="CannotWait",
         message=f"it ended its run to wait for {wait}, but its task takes no handle",

@@ -58,10 +58,6 @@ class TaskMemory:
         """Return the memory in which the open wait is over."""
         return replace(self, passed=(*self.passed, passed), open=None)
 
-    def between(self) -> "TaskMemory":
-        """Return the memory without an open wait."""
-        return self if self.open is None else replace(self, open=None)
-
 
 NOTHING_KEPT = TaskMemory()
 

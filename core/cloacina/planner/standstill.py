@@ -21,16 +21,21 @@ def note(schedule: Schedule, execution: ExecutionState, now: Now) -> None:
         execution.waits_since_us = now.utc_us
         schedule.suspend(execution, now)
     elif not only_waits and execution.waits_since_us is not None:
-        count(execution, now)
-        execution.waits_since_us = None
+        _count(execution, now)
         schedule.limit(execution, now)
 
 
-def count(execution: ExecutionState, now: Now) -> None:
-    """Count the time for which an execution has only waited, and begin to count anew."""
+def resume(schedule: Schedule, execution: ExecutionState, now: Now) -> None:
+    """Start the clock of an execution that was claimed; it may have stood still since then."""
+    _count(execution, now)
+    schedule.limit(execution, now)
+
+
+def _count(execution: ExecutionState, now: Now) -> None:
+    """Count the time for which an execution has only waited, which is over."""
     if execution.waits_since_us is not None:
         execution.waited_us += max(0, now.utc_us - execution.waits_since_us)
-        execution.waits_since_us = now.utc_us
+        execution.waits_since_us = None
 
 
 def _is_active(execution: ExecutionState) -> bool:

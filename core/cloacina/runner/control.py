@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 
 from cloacina.errors import InvalidConditionError, InvalidEventError, WishRefusedError
+from cloacina.kernel.conditions import Condition
 from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
-from cloacina.kernel.conditions import Condition
 from cloacina.planner.events import Requested
 from cloacina.planner.wishes import event_argument, problem_of
 from cloacina.runner.engine import Engine
@@ -169,8 +169,10 @@ class Control(ABC):
         Raises:
             InvalidConditionError: if it cannot be registered.
         """
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise InvalidConditionError(f"a condition is called by {NAME_IN_WORDS}, not {name!r}")
+        if not _is_name(name):
+            raise InvalidConditionError(
+                f"the name of a condition has {NAME_IN_WORDS}, not {name!r}"
+            )
         if not callable(condition):
             raise InvalidConditionError(f"condition {name!r} cannot be called: {condition!r}")
         self._require_engine().conditions.register(name, condition)
@@ -239,3 +241,7 @@ def _event_argument(name: object, payload: object) -> str:
         return event_argument(name, payload)
     except InvalidContextValueError as error:
         raise InvalidEventError(name, str(error)) from error
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and NAME.fullmatch(given) is not None

@@ -11,8 +11,8 @@ import pluggy
 
 from cloacina.errors import OwnershipLostError
 from cloacina.kernel.callbacks import CallbackCaller
-from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
+from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
@@ -22,7 +22,7 @@ from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.migrate import Target
+from cloacina.planner.moves.migrate import Target
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.planner.standing import Standing

@@ -20,7 +20,7 @@ from cloacina.errors import (
 from cloacina.executors.routing import RoutingConfig
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
-from cloacina.planner.execution import restored
+from cloacina.planner.restore import restored
 from cloacina.plugins import new_plugin_manager, notify, refuse_executors, register_plugin
 from cloacina.runner.builder import DefaultRunnerBuilder
 from cloacina.runner.config import DefaultRunnerConfig

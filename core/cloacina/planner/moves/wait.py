@@ -9,8 +9,9 @@ from dataclasses import replace
 from cloacina.model.states import AttemptOutcome, SubStatus, TaskStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.mailbox import SentEvent
-from cloacina.planner.memory import OpenWait, TaskMemory, opened
+from cloacina.planner.memory import OpenWait, opened
 from cloacina.planner.moves import attempt, settle
+from cloacina.planner.moves.remember import forget_wait, remember, stop_waiting
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.waiting import Memory, PassedWait, Wait, WaitKind
@@ -21,7 +22,7 @@ def defer(execution: ExecutionState, task: TaskState, wait: Wait, at_us: int) ->
     attempt.end(execution, task, AttemptOutcome.DEFERRED, None, at_us)
     task.move(TaskStatus.READY, SubStatus.DEFERRED)
     begun = opened(wait, at_us)
-    _remember(execution, task, replace(task.memory, open=begun))
+    remember(execution, task, replace(task.memory, open=begun))
     execution.waiting[task.number] = task
     execution.record("task_deferred", at_us, task.number, f"until {_described(begun)}")
 
@@ -37,8 +38,8 @@ def end_wait(
     """Record that a task's wait is over; the next attempt may start."""
     wait = _open_wait_of(execution, task)
     passed = wait.passed(is_timed_out=is_timed_out, event=None if event is None else event.seq)
-    _remember(execution, task, task.memory.after(passed))
-    _stop_waiting(execution, task)
+    remember(execution, task, task.memory.after(passed))
+    stop_waiting(execution, task)
     how = "timed out" if is_timed_out else "over"
     execution.record("task_wait_over", at_us, task.number, f"{how}: {_described(wait)}")
 
@@ -54,18 +55,6 @@ def fail_wait(
     _open_wait_of(execution, task)
     forget_wait(execution, task)
     return settle.count_failure(execution, task, failure, jitter, at_us)
-
-
-def forget_wait(execution: ExecutionState, task: TaskState) -> None:
-    """End a wait that nobody needs any more, if there is one, as if it had not begun."""
-    if task.memory.open is not None:
-        _remember(execution, task, task.memory.between())
-        _stop_waiting(execution, task)
-
-
-def keep_checkpoint(execution: ExecutionState, task: TaskState, text: str) -> None:
-    """Keep a value, as JSON text, for later runs of a task's body."""
-    _remember(execution, task, replace(task.memory, checkpoint=text))
 
 
 def park(execution: ExecutionState, task: TaskState, at_us: int) -> None:
@@ -109,19 +98,6 @@ def _open_wait_of(execution: ExecutionState, task: TaskState) -> OpenWait:
     if wait is None or task.status is not TaskStatus.READY:
         raise AssertionError(f"task {task.number} of {execution.id} waits for nothing")
     return wait
-
-
-def _stop_waiting(execution: ExecutionState, task: TaskState) -> None:
-    execution.waiting.pop(task.number, None)
-    task.is_polled = False
-    if task.status is TaskStatus.READY:
-        task.sub_status = None
-        execution.touch(task)
-
-
-def _remember(execution: ExecutionState, task: TaskState, memory: TaskMemory) -> None:
-    task.memory = memory
-    execution.unsaved.memories[task.number] = task
 
 
 def _described(wait: OpenWait) -> str:
