@@ -4,7 +4,7 @@ Nobody consumes an event: every task sees each of them once per name, in order, 
 wait for the same one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -31,6 +31,9 @@ class Mailbox:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def __iter__(self) -> Iterator[SentEvent]:
+        return iter(self._all)
 
     def add(self, name: str, payload: str | None, at_us: int) -> SentEvent:
         """Take an event that is sent now."""
