@@ -1,7 +1,6 @@
 """Why something does not run: every state that the model has, and real runners."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -26,7 +25,6 @@ from cloacina.planner.explain import explain_execution, explain_task
 from cloacina.planner.facts import Facts, Owner
 from cloacina.planner.memory import OpenWait, TaskMemory
 from cloacina.planner.standing import InQueue, Standing
-from cloacina_sdk.collect import collecting
 from cloacina_sdk.waiting import WaitKind
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow
@@ -251,13 +249,6 @@ def test_an_execution_names_the_task_that_all_others_wait_for() -> None:
     assert (found.reason, found.task, found.until) == (Reason.RETRY_DELAY, "a", "@500")
     waits = explain_task(facts, 1)
     assert (waits.reason, waits.waits_for) == (Reason.DEPENDENCY, ("a",))
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 class Gated:

@@ -55,7 +55,11 @@ def open_commands(connection: sa.Connection, runner_id: str) -> list[Requested]:
     columns = COMMANDS.c
     length = sa.func.coalesce(sa.func.length(columns.argument), 0)
     oldest = (
-        sa.select(columns.id, sa.func.sum(length).over(order_by=columns.id).label("characters"))
+        sa.select(
+            *(columns.id, columns.execution_id, columns.wish, columns.argument),
+            sa.func.row_number().over(order_by=columns.id).label("place"),
+            sa.func.sum(length).over(order_by=columns.id).label("characters"),
+        )
         .join(EXECUTIONS, EXECUTIONS.c.id == columns.execution_id)
         .where(
             columns.answered_at.is_(None),
@@ -63,14 +67,12 @@ def open_commands(connection: sa.Connection, runner_id: str) -> list[Requested]:
         )
         .order_by(columns.id)
         .limit(AT_ONCE)
-        .cte("oldest")
+        .subquery()
     )
-    first = sa.select(sa.func.min(oldest.c.id)).scalar_subquery()
     query = (
-        sa.select(columns.id, columns.execution_id, columns.wish, columns.argument)
-        .join(oldest, oldest.c.id == columns.id)
-        .where(sa.or_(oldest.c.characters <= _CHARACTERS_AT_ONCE, columns.id == first))
-        .order_by(columns.id)
+        sa.select(oldest.c.id, oldest.c.execution_id, oldest.c.wish, oldest.c.argument)
+        .where(sa.or_(oldest.c.characters <= _CHARACTERS_AT_ONCE, oldest.c.place == 1))
+        .order_by(oldest.c.id)
     )
     return [
         Requested(
