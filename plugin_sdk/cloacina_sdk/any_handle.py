@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-from cloacina_sdk.asking import Checkpoint, Reply
+from cloacina_sdk.asking import Ask, Checkpoint, Park, Reply
 from cloacina_sdk.course import Course
 from cloacina_sdk.errors import (
     CheckpointTooLargeError,
@@ -151,8 +151,7 @@ class AnyHandle:
         """Return what came with a wait that is behind; end the run at one that lies ahead."""
         passed = self._course.come_to(wait)
         if passed is None:
-            if self._any_port.is_cancelled():
-                self._stop(_CANCELLED)
+            self._check_cancelled()
             raise self._course.end_at(wait)
         if passed.is_timed_out:
             raise WaitTimedOutError(str(wait), wait.timeout_ms)
@@ -192,9 +191,15 @@ class AnyHandle:
         if self._stopped is not None:
             raise AttemptStopped(self._stopped)
 
-    def _take(self, reply: Reply | None) -> None:
+    def _take(self, ask: Ask, reply: Reply | None) -> None:
         if reply is not Reply.DONE:
             self._stop(_CANCELLED if reply is None else _LOST)
+        if not isinstance(ask, Checkpoint):
+            self._is_parked = isinstance(ask, Park)
+
+    def _check_cancelled(self) -> None:
+        if self._any_port.is_cancelled():
+            self._stop(_CANCELLED)
 
     def _deadline_s(self, poll: Poll) -> float:
         return math.inf if poll.timeout_ms is None else self._clock() + poll.timeout_ms / 1000

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cloacina_sdk.any_handle import AnyHandle
-from cloacina_sdk.asking import Ask, Park, Unpark
+from cloacina_sdk.asking import Ask, Park, Reply, Unpark
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.port import AsyncPort
-from cloacina_sdk.unwinding import AttemptStopped
 from cloacina_sdk.wait_condition import Condition, Duration, Poll, SentEvent
 from cloacina_sdk.waiting import Memory, Wait
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class AsyncTaskHandle(AnyHandle):
@@ -75,24 +77,40 @@ class AsyncTaskHandle(AnyHandle):
 
     async def _ask(self, ask: Ask) -> None:
         self._check_going_on()
-        self._take(await self._port.ask(ask))
+        answered = self._port.ask(ask)
+        struck = await self._settled(answered)
+        self._take(ask, answered.result())
+        if struck is not None:
+            raise struck
+
+    async def _settled(self, answered: asyncio.Future[Reply]) -> BaseException | None:
+        """Wait for an answer; return what a time limit of the body's own raised meanwhile."""
+        import asyncio  # noqa: PLC0415 - loaded by then wherever an async body runs
+
+        struck: BaseException | None = None
+        while not answered.done():
+            try:
+                await asyncio.wait([answered])
+            except asyncio.CancelledError as error:
+                if self._port.is_cancelled():
+                    raise
+                struck = error
+        return struck
 
     async def _poll(self, poll: Poll) -> None:
         deadline_s = self._deadline_s(poll)
         if await self._holds(poll):
             return
         self._pause_s(poll, deadline_s)
-        await self._ask(Park())
-        self._is_parked = True
         try:
+            await self._ask(Park())
             await self._poll_on(poll, deadline_s)
-        except AttemptStopped:
-            raise
         except BaseException:
-            if not self._port.is_cancelled():  # a time limit of the body's own, for one
-                await self._unpark()
+            is_going_on = self._stopped is None and not self._port.is_cancelled()
+            if self._is_parked and is_going_on:  # the condition raised, or a time limit struck
+                await self._ask(Unpark())
             raise
-        await self._unpark()
+        await self._ask(Unpark())
 
     async def _poll_on(self, poll: Poll, deadline_s: float) -> None:
         while True:
@@ -109,7 +127,3 @@ class AsyncTaskHandle(AnyHandle):
             return bool(found)
         finally:
             self._is_polling = False
-
-    async def _unpark(self) -> None:
-        await self._ask(Unpark())
-        self._is_parked = False

@@ -103,7 +103,7 @@ class TaskHandle(AnyHandle):
 
     def _ask(self, ask: Ask) -> None:
         self._check_going_on()
-        self._take(self._port.ask(ask))
+        self._take(ask, self._port.ask(ask))
 
     def _poll(self, poll: Poll) -> None:
         deadline_s = self._deadline_s(poll)
@@ -111,21 +111,19 @@ class TaskHandle(AnyHandle):
             return
         self._pause_s(poll, deadline_s)
         self._ask(Park())
-        self._is_parked = True
         try:
             self._poll_on(poll, deadline_s)
         except AttemptStopped:
             raise
         except BaseException:
-            self._unpark()
+            self._ask(Unpark())
             raise
-        self._unpark()
+        self._ask(Unpark())
 
     def _poll_on(self, poll: Poll, deadline_s: float) -> None:
         while True:
             self._port.sleep(self._pause_s(poll, deadline_s))
-            if self._port.is_cancelled():
-                self._take(None)
+            self._check_cancelled()
             if self._holds(poll):
                 return
 
@@ -143,7 +141,3 @@ class TaskHandle(AnyHandle):
             return bool(found)
         finally:
             self._is_polling = False
-
-    def _unpark(self) -> None:
-        self._ask(Unpark())
-        self._is_parked = False

@@ -6,9 +6,12 @@ An executor brings one port for each attempt of a task that takes a handle. All 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cloacina_sdk.asking import Ask, Reply
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class AnyPort(Protocol):
@@ -42,11 +45,10 @@ class Port(AnyPort, Protocol):
 class AsyncPort(AnyPort, Protocol):
     """The port of an async body. Cancelling its task is how an attempt is told to end."""
 
-    async def ask(self, ask: Ask) -> Reply | None:
-        """Ask the engine and wait for its answer; return None if the attempt is cancelled.
+    def ask(self, ask: Ask) -> asyncio.Future[Reply]:
+        """Ask the engine; the future, of the running loop, gets its answer.
 
-        If only the caller is cancelled (by a time limit of the body's own), it waits for the
-        answer all the same and raises after that.
+        If the attempt is cancelled before that, nobody waits for it any more.
         """
         ...
 

@@ -66,10 +66,14 @@ class SyncEngine(Engine):
 class AsyncEngine(Engine):
     """An ``AsyncPort``."""
 
-    async def ask(self, ask: Ask) -> Reply | None:
+    def ask(self, ask: Ask) -> "asyncio.Future[Reply]":
         self.asks.append(ask)
-        await asyncio.sleep(0)
-        return self.answer(ask)
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Reply] = loop.create_future()
+        reply = self.answer(ask)
+        if reply is not None:
+            loop.call_soon(lambda: loop.call_soon(answered.set_result, reply))
+        return answered
 
     async def sleep(self, duration_s: float) -> None:
         self.slept_s.append(duration_s)

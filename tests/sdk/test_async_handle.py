@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cloacina_sdk import AsyncTaskHandle, AttemptStopped, Context, WaitTimedOutError
-from cloacina_sdk.asking import Park, Reply, Unpark
+from cloacina_sdk.asking import Ask, Park, Reply, Unpark
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.errors import HandleMisuseError
 from cloacina_sdk.unwinding import SwallowedDeferralError
@@ -91,6 +91,53 @@ def test_a_time_limit_of_the_bodys_own_ends_a_wait_with_a_slot() -> None:
     engine = AsyncEngine()
     engine.run(body)
     assert engine.names == ["Park", "Unpark", "Checkpoint"]
+
+
+@pytest.mark.parametrize("at", ["Park", "Unpark", "Checkpoint"])
+def test_a_time_limit_strikes_after_the_answer(at: str) -> None:
+    async def asks(handle: AsyncTaskHandle) -> None:
+        await handle.checkpoint(1)
+        await handle.defer_until(in_turn([False, True]))
+
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def strike(ask: Ask) -> Reply:
+            if type(ask).__name__ == at:
+                engine.answer = lambda _ask: Reply.DONE
+                task.cancel()
+            return Reply.DONE
+
+        engine.answer = strike
+        with pytest.raises(asyncio.CancelledError):
+            await asks(handle)
+        task.uncancel()
+        assert handle.is_slot_held()
+        await handle.checkpoint("on")
+
+    engine = AsyncEngine()
+    assert assigned(engine.run(body)) == {}
+    expected = ["Checkpoint", "Park", "Unpark", "Checkpoint"]
+    assert engine.names == (["Checkpoint", "Checkpoint"] if at == "Checkpoint" else expected)
+
+
+def test_an_attempt_that_is_cancelled_waits_for_no_answer() -> None:
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def never(ask: Ask) -> None:
+            engine.is_cancelling = True
+            task.cancel()
+
+        engine.answer = never
+        await handle.defer_until(lambda: False)
+
+    engine = AsyncEngine()
+    with pytest.raises(asyncio.CancelledError):
+        engine.run(body)
+    assert engine.asks == [Park()]
 
 
 def test_an_attempt_that_is_cancelled_leaves_without_a_slot() -> None:
