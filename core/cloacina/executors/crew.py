@@ -8,7 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from cloacina_sdk.asking import Ask, Park, Reply, Unpark
 
 W = TypeVar("W")
 
@@ -107,3 +109,39 @@ class Crew(Generic[W]):
                     return
                 work = self._queue.popleft()
             yield work
+
+
+class Stand:
+    """The place of one attempt in a crew: others may have it while the body is parked."""
+
+    def __init__(self, crew: Crew[Any]) -> None:
+        """Stand wherever the attempt runs."""
+        self._crew = crew
+        self._lock = threading.Lock()
+        self._is_left = False
+
+    def following(self, ask: Ask, answer: Callable[[Reply], None]) -> Callable[[Reply], None]:
+        """Return what takes the engine's answer to what this thread's body asks.
+
+        It takes the first one, and passes that on to ``answer``.
+        """
+        thread = threading.current_thread()
+        waiting = [answer]
+
+        def follow(reply: Reply) -> None:
+            with self._lock:
+                if self._is_left or not waiting:
+                    return
+                tell = waiting.pop()
+                if reply is Reply.DONE and isinstance(ask, Park):
+                    self._crew.park(thread)
+                elif reply is Reply.DONE and isinstance(ask, Unpark):
+                    self._crew.unpark(thread)
+            tell(reply)
+
+        return follow
+
+    def leave(self) -> None:
+        """Take no more answers: the attempt has ended."""
+        with self._lock:
+            self._is_left = True

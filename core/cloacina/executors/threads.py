@@ -63,13 +63,15 @@ class ThreadExecutor:
         """Let bodies that run end, for at most ``timeout_s`` in all; those that wait have to."""
         self._crew.close()
         for port in list(self._ports.values()):
-            port.close()
+            port.abandon()
         self._crew.join(timeout_s, parked=False)
 
     def _run(self, works: Iterator[_Work]) -> None:
         for work in works:
             result = _run_body(work)
-            self._ports.pop(result.token, None)
+            if work.port is not None:
+                work.port.end()
+                del self._ports[result.token]
             self._tally.end(result)
             work.report.finished(result)
 
