@@ -19,17 +19,9 @@ from cloacina import (
 )
 from cloacina.errors import ExecutionNotFoundError
 from cloacina.packages.config import PackageConfig
-from cloacina_sdk.collect import collecting
 from packages.makers import a_package, a_trust
 
 QUICK = DefaultRunnerConfig(cancel_grace_seconds=0.05, shutdown_timeout_seconds=5)
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 @pytest.fixture

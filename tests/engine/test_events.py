@@ -23,7 +23,8 @@ from cloacina import (
 )
 from cloacina.errors import ExecutionNotFoundError, InvalidConfigError, RunnerClosedError
 from cloacina.model.states import EXECUTION_MOVES, TASK_MOVES, ExecutionStatus, TaskStatus
-from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.task import TaskState
 from cloacina.store import events
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting

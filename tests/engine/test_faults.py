@@ -53,12 +53,6 @@ def runtime() -> Runtime:
     return runtime
 
 
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
-
-
 def writing_connection(runner: DefaultRunner) -> sqlite3.Connection:
     writer = runner._require_engine()._kernel._writer
     assert isinstance(writer, GroupWriter)

@@ -44,12 +44,6 @@ def runtime(calls: list[str]) -> Iterator[Runtime]:
         yield own
 
 
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
-
-
 def test_the_same_key_returns_the_first_execution_and_runs_nothing(
     runner: DefaultRunner, calls: list[str]
 ) -> None:

@@ -1,7 +1,6 @@
 """Running again what failed or was cancelled."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,23 +24,9 @@ from cloacina.model.states import (
     ExecutionStatus,
     TaskStatus,
 )
-from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where
 
 DEADLINE_S = 30
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
 
 
 class Bench:

@@ -1,7 +1,7 @@
 """Executions keep to the version that they began with, unless somebody migrates them."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,13 +17,6 @@ from engine.databases import HASTY, Where
 from engine.waiting import eventually
 
 DEADLINE_S = 30
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 def says(word: str) -> Callable[[Any], None]:

@@ -11,20 +11,12 @@ import pytest
 from cloacina import Answer, Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder
 from cloacina.errors import ExecutionNotFoundError, InvalidConfigError, WishRefusedError
 from cloacina_sdk import task
-from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import AttemptInfo, ExecutionInfo, hookimpl
 from engine.databases import HASTY, Where
 from engine.waiting import eventually
 
 DEADLINE_S = 30
 ONE_SLOT = DefaultRunnerConfig(max_concurrent_tasks=1)
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 class Gate:

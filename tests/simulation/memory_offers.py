@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
-from cloacina.store.log_rows import log_line
+from cloacina.store.rows.log import log_line
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.context import Context

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
-from cloacina.store.log_rows import log_line
+from cloacina.store.rows.log import log_line
 from cloacina.store.tables import EXECUTIONS, OFFERS, RUNNERS, TASK_LOGS
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
