@@ -30,6 +30,17 @@ def write_package(directory: Path, body: str, *, head: str = "", is_async: bool 
     return write_module(directory, text)
 
 
+def write_handled(directory: Path, body: str, *, head: str = "", is_async: bool = False) -> Path:
+    """Write a package with one task, `act(context, handle)`; `await` is left out of sync bodies."""
+    text = dedent(body).strip("\n")
+    text = text if is_async else text.replace("await ", "")
+    kind = "async def" if is_async else "def"
+    source = (
+        "from cloacina_sdk import *\n{}\n@task(retry_attempts=1)\n{} act(context, handle):\n{}\n"
+    )
+    return write_module(directory, source.format(dedent(head), kind, indent(text, "    ")))
+
+
 def write_module(directory: Path, source: str, *, module: str = MODULE) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / f"{module}.py").write_text(dedent(source))

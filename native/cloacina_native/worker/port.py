@@ -94,6 +94,7 @@ class WorkerPort(Line):
         poller = select.poll()
         poller.register(self.channel.fileno(), select.POLLIN)
         with self._receiving:  # so that nobody else takes the word to end
+            self._drain()  # it may have come together with an answer
             while not self._is_cancelled and (left_s := deadline_s - time.monotonic()) > 0:
                 if self.channel.is_closed_by_peer:
                     return
