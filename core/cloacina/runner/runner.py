@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cloacina.errors import (
@@ -285,12 +284,7 @@ class DefaultRunner(Control):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.shutdown()
 
     async def __aenter__(self) -> Self:
@@ -298,12 +292,7 @@ class DefaultRunner(Control):
         self._require_engine().adopt_loop(asyncio.get_running_loop())
         return self
 
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await asyncio.to_thread(self.shutdown)
 
     def __repr__(self) -> str:

@@ -10,9 +10,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
+from cloacina.store.identity import identity_of
 from cloacina.store.rows.log import log_line
 from cloacina.store.tables import EXECUTIONS, OFFERS, RUNNERS, TASK_LOGS
 from cloacina.store.timestamps import from_text, to_text
@@ -141,15 +141,7 @@ def _is(offer: OpenOffer) -> sa.ColumnElement[bool]:
 
 def _open(row: sa.RowMapping) -> OpenOffer:
     return OpenOffer(
-        identity=Identity(
-            execution_id=row["execution_id"],
-            tenant=row["tenant"],
-            package=row["package"],
-            package_digest=row["package_digest"],
-            workflow=row["workflow"],
-            workflow_version=row["workflow_version"],
-            priority=row["priority"],
-        ),
+        identity=identity_of(row, row["execution_id"]),
         task=row["task"],
         task_number=row["task_number"],
         attempt=row["attempt"],
