@@ -7,6 +7,7 @@ import pytest
 
 import cloacina_sdk
 from cloacina_sdk import AsyncTaskHandle, Context, TaskDefinition, TaskHandle, WorkflowBuilder, task
+from cloacina_sdk.collect import Collection, collecting
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.perform import perform
@@ -178,7 +179,7 @@ def test_the_description_of_a_task_says_so_and_its_version_with_it() -> None:
 
     described = []
     for body in (plain, handled):
-        with WorkflowBuilder("w") as builder:
+        with collecting(Collection()), WorkflowBuilder("w") as builder:
             task(id="t")(body)
         described.append(builder.build().spec.task("t"))
     assert [each.takes_handle for each in described] == [False, True]
