@@ -114,6 +114,7 @@ class DefaultRunner(Control):
             self.plugins,
             fleet.workers,
             slots=self._config.max_concurrent_tasks,
+            max_context_bytes=self._config.max_context_bytes,
         )
         self._engine: Engine | None = Engine(
             self._location, self._config, self.runtime, self.plugins, fleet
