@@ -498,7 +498,7 @@ class Planner:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
         if not execution.unfinished and not execution.status.is_final:
-            decide.conclude(execution, now.utc_us)
+            decide.conclude(execution, now.utc_us, self._schedule.max_context_bytes)
             effects.append(ExecutionEnded(execution=execution))
         return effects
 

@@ -206,6 +206,7 @@ def _limits(config: DefaultRunnerConfig, fleet: Fleet) -> Limits:
         grace_us=int(config.cancel_grace_seconds * 1_000_000),
         pools=fleet.routes,
         max_losses=config.max_losses,
+        max_context_bytes=config.max_context_bytes,
     )
 
 
