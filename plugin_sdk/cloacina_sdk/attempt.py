@@ -18,6 +18,7 @@ from cloacina_sdk.json_text import JsonValue, decode, encode
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Memory, Wait
 
 _HIGHEST: Final = 2**53
 _MOST_URGENT: Final = 1_000_000
@@ -28,6 +29,7 @@ class ResultStatus(enum.StrEnum):
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    DEFERRED = "Deferred"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class TaskReadyEvent:
         timeout_ms: after how long the engine gives the attempt up; None for never.
         priority: of the execution; higher is more urgent.
         element: what the attempt is for, if its task is mapped; it is to be handed to `perform`.
+        memory: what earlier runs left; None where the task takes no handle.
     """
 
     execution_id: str
@@ -62,6 +65,7 @@ class TaskReadyEvent:
     timeout_ms: int | None = None
     priority: int = 0
     element: Element | None = None
+    memory: Memory | None = None
 
     def to_json(self) -> str:
         """Return a JSON text that `from_json` reads; the context is not parsed for it."""
@@ -78,6 +82,8 @@ class TaskReadyEvent:
             "timeout_ms": self.timeout_ms,
             "priority": self.priority,
         }
+        if self.memory is not None:
+            header["memory"] = self.memory.to_document()
         members = ",".join(f"{encode(key)}:{text}" for key, text in self.texts.items())
         element = "null" if self.element is None else self.element.to_json()
         return f'{encode(header)[:-1]},"element":{element},"context":{{{members}}}}}'
@@ -106,6 +112,7 @@ class TaskReadyEvent:
             timeout_ms=fields.optional_integer("timeout_ms", highest=_HIGHEST),
             priority=fields.integer("priority", lowest=-_MOST_URGENT, highest=_MOST_URGENT),
             element=_element(fields),
+            memory=_memory(fields),
         )
         _close("a task_ready event", fields, problems)
         return event
@@ -113,28 +120,37 @@ class TaskReadyEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """How one attempt ended; made by `succeeded` or `failed`.
+    """How one attempt ended; made by `succeeded`, `failed` or `waiting`.
 
     Attributes:
         token: of the attempt that this is about.
         changes: what the body changed in its context; None unless it succeeded.
         failure: why it failed; None unless it failed.
+        deferred: what is to happen before the body runs again; None unless it was deferred.
     """
 
     token: str
     status: ResultStatus
     changes: Changes | None = None
     failure: TaskFailure | None = None
+    deferred: Wait | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a result that is neither a success nor a failure.
+        """Refuse a result that does not have what its status says, and nothing else.
 
         Raises:
-            InvalidDocumentError: if it is both or none.
+            InvalidDocumentError: if it is so.
         """
-        is_success = self.status is ResultStatus.SUCCEEDED
-        if is_success != (self.changes is not None) or is_success != (self.failure is None):
-            problem = "$ must have changes if it succeeded and a failure if it failed, never both"
+        parts = {
+            ResultStatus.SUCCEEDED: self.changes,
+            ResultStatus.FAILED: self.failure,
+            ResultStatus.DEFERRED: self.deferred,
+        }
+        if [status for status, part in parts.items() if part is not None] != [self.status]:
+            problem = (
+                "$ must have changes if it succeeded, a failure if it failed, and a wait if it was "
+                "deferred, and only that"
+            )
             raise InvalidDocumentError("an execution result", [problem])
 
     @classmethod
@@ -148,16 +164,25 @@ class ExecutionResult:
         return cls(token=token, status=ResultStatus.FAILED, failure=failure)
 
     @classmethod
-    def of(cls, token: str, outcome: Changes | TaskFailure) -> ExecutionResult:
+    def waiting(cls, token: str, wait: Wait) -> ExecutionResult:
+        """Return the result of a run that ended to wait."""
+        return cls(token=token, status=ResultStatus.DEFERRED, deferred=wait)
+
+    @classmethod
+    def of(cls, token: str, outcome: Changes | TaskFailure | Wait) -> ExecutionResult:
         """Return the result that `outcome` makes."""
-        if isinstance(outcome, TaskFailure):
-            return cls.failed(token, outcome)
-        return cls.succeeded(token, outcome)
+        match outcome:
+            case Changes():
+                return cls.succeeded(token, outcome)
+            case TaskFailure():
+                return cls.failed(token, outcome)
+            case Wait():
+                return cls.waiting(token, outcome)
 
     @property
-    def outcome(self) -> Changes | TaskFailure:
-        """The changes, or the failure."""
-        found = self.changes if self.failure is None else self.failure
+    def outcome(self) -> Changes | TaskFailure | Wait:
+        """The changes, the failure, or what the task waits for."""
+        found = self.changes or self.failure or self.deferred
         assert found is not None  # noqa: S101 - checked when it was made
         return found
 
@@ -170,6 +195,8 @@ class ExecutionResult:
             "status": self.status.value,
             "failure": failure,
         }
+        if self.deferred is not None:
+            header["deferred"] = self.deferred.to_document()
         return f'{encode(header)[:-1]},"changes":{changes}}}'
 
     @classmethod
@@ -185,13 +212,22 @@ class ExecutionResult:
         token = fields.text("token")
         status = fields.choice("status", [status.value for status in ResultStatus])
         raw_changes, raw_failure = fields.value("changes", None), fields.value("failure", None)
-        changes = failure = None
+        raw_deferred = fields.value("deferred", None)
+        changes = failure = deferred = None
         if raw_changes is not None:
             changes = Changes.read(Fields(raw_changes, "$.changes", problems))
         if raw_failure is not None:
             failure = TaskFailure.read(Fields(raw_failure, "$.failure", problems))
+        if raw_deferred is not None:
+            deferred = Wait.read(Fields(raw_deferred, "$.deferred", problems))
         _close("an execution result", fields, problems)
-        return cls(token=token, status=ResultStatus(status), changes=changes, failure=failure)
+        return cls(
+            token=token,
+            status=ResultStatus(status),
+            changes=changes,
+            failure=failure,
+            deferred=deferred,
+        )
 
 
 def _namespace(fields: Fields) -> TaskNamespace:
@@ -207,6 +243,11 @@ def _namespace(fields: Fields) -> TaskNamespace:
 def _element(fields: Fields) -> Element | None:
     raw = fields.value("element", None)
     return None if raw is None else Element.read(Fields(raw, "$.element", fields.problems))
+
+
+def _memory(fields: Fields) -> Memory | None:
+    raw = fields.value("memory", None)
+    return None if raw is None else Memory.read(Fields(raw, "$.memory", fields.problems))
 
 
 def _close(what: str, fields: Fields, problems: list[str]) -> None:

@@ -3,17 +3,75 @@
 An executor runs attempts: it takes each as a `TaskReadyEvent`, runs the body wherever it likes, and
 tells its end as an `ExecutionResult` under the attempt's token. The engine decides everything else:
 what runs when, what a failure means, and which results count.
+
+An attempt that comes with a `Memory` is of a task that takes a handle. Its body may end the run to
+wait (`ExecutionResult.waiting`), and may ask the engine for something while it runs (`Ask`).
 """
 
 from __future__ import annotations
 
+import enum
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.attempt import ExecutionResult, ResultStatus, TaskReadyEvent
+from cloacina_sdk.document import Fields
+from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.log_line import LogLine
+from cloacina_sdk.waiting import checkpoint_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Keep a value for later runs of the body, in place of the one before.
+
+    Attributes:
+        text: the value as JSON text, at most `LARGEST_CHECKPOINT_BYTES` of it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """Give the slot to others while the body waits where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpark:
+    """Take a slot again, once one is free."""
+
+
+Ask: TypeAlias = Checkpoint | Park | Unpark
+"""What a body that runs may ask of the engine, one thing at a time."""
+
+_ASKS: dict[str, type[Park] | type[Unpark]] = {"Park": Park, "Unpark": Unpark}
+
+
+class Reply(enum.StrEnum):
+    """What the engine answers to an `Ask`."""
+
+    DONE = "Done"
+    """The checkpoint is durable, the slot given back, or one taken."""
+    LOST = "Lost"
+    """The attempt is not the one that runs any more; nothing that it does counts."""
+
+
+def ask_document(ask: Ask) -> dict[str, JsonValue]:
+    """Return an object that `read_ask` reads."""
+    members: dict[str, JsonValue] = {"ask": type(ask).__name__}
+    return {**members, "text": ask.text} if isinstance(ask, Checkpoint) else members
+
+
+def read_ask(fields: Fields) -> Ask:
+    """Read what `ask_document` returned; what is wrong with it is added to its problems."""
+    kind = fields.choice("ask", ("Checkpoint", *_ASKS))
+    ask = _ASKS[kind]() if kind in _ASKS else Checkpoint(text=checkpoint_text(fields))
+    fields.close()
+    return ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +85,7 @@ class ExecutorMetrics:
         total_succeeded: attempts whose body returned.
         total_failed: attempts that failed, were cancelled or never began.
         total_duration_s: seconds that ended attempts took together.
+        total_deferred: attempts whose body ended its run to wait.
     """
 
     active: int
@@ -35,11 +94,12 @@ class ExecutorMetrics:
     total_succeeded: int
     total_failed: int
     total_duration_s: float
+    total_deferred: int = 0
 
     @property
     def average_duration_s(self) -> float | None:
         """Seconds that an ended attempt took on average; None before the first has ended."""
-        ended = self.total_succeeded + self.total_failed
+        ended = self.total_succeeded + self.total_failed + self.total_deferred
         return self.total_duration_s / ended if ended else None
 
 
@@ -64,6 +124,17 @@ class Report(Protocol):
 
         Raises:
             TypeError: if it is not a `LogLine`.
+        """
+        ...
+
+    def asked(self, token: str, ask: Ask, answer: Callable[[Reply], None]) -> None:
+        """Take what the body of an attempt asks for.
+
+        `answer` is called once, on any thread, and has to return quickly: when what was asked for
+        is done, or as soon as the attempt is lost. Before that an attempt asks for nothing else.
+
+        Raises:
+            TypeError: if it is not an `Ask`.
         """
         ...
 
@@ -116,7 +187,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._began_at_s: dict[str, float] = {}
-        self._started = self._succeeded = self._failed = 0
+        self._started = self._succeeded = self._failed = self._deferred = 0
         self._duration_s = 0.0
 
     def begin(self, token: str) -> None:
@@ -132,10 +203,13 @@ class Tally:
             if began_at_s is None:
                 return False
             self._duration_s += time.monotonic() - began_at_s
-            if result.failure is None:
-                self._succeeded += 1
-            else:
-                self._failed += 1
+            match result.status:
+                case ResultStatus.SUCCEEDED:
+                    self._succeeded += 1
+                case ResultStatus.FAILED:
+                    self._failed += 1
+                case ResultStatus.DEFERRED:
+                    self._deferred += 1
             return True
 
     def metrics(self, capacity: int | None) -> ExecutorMetrics:
@@ -148,4 +222,5 @@ class Tally:
                 total_succeeded=self._succeeded,
                 total_failed=self._failed,
                 total_duration_s=self._duration_s,
+                total_deferred=self._deferred,
             )

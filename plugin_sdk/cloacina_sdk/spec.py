@@ -44,6 +44,7 @@ class TaskSpec:
         mapped: set where the body runs once for each element of a list.
         throttle: limits of its attempts beside the slots of a runner.
         fingerprint: sha256 of the body's code in hexadecimal, or "" where it has none.
+        takes_handle: whether the body is called with a handle, by which it waits and remembers.
     """
 
     id: str
@@ -57,6 +58,7 @@ class TaskSpec:
     fingerprint: str = ""
     mapped: Mapped | None = None
     throttle: Throttle | None = None
+    takes_handle: bool = False
 
     @property
     def result_key(self) -> str:
@@ -78,6 +80,7 @@ class TaskSpec:
             # said of those that have it only: others are the same for an older host
             **(self.mapped.to_document() if self.mapped else {}),
             **(self.throttle.to_document() if self.throttle else {}),
+            **({"takes_handle": True} if self.takes_handle else {}),
         }
 
     @classmethod
@@ -196,6 +199,7 @@ def _read_task(fields: Fields) -> TaskSpec:
         ),
         mapped=read_mapped(fields),
         throttle=read_throttle(fields),
+        takes_handle=fields.boolean("takes_handle", default=False),
     )
     fields.close()
     return task

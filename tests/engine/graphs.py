@@ -139,7 +139,7 @@ class World:
     def planner_execution(self, id: str) -> ExecutionState:
         if id in self.ended:
             return self.ended[id]
-        return self.planner._executions[id]
+        return self.planner._in_flight.by_id[id]
 
     def end(self, task: str, result: Changes | TaskFailure | None = None, id: str = "e") -> None:
         start = self.running.pop((id, task))

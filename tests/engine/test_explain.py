@@ -1,7 +1,6 @@
 """Why something does not run: every state that the model has, and real runners."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -24,7 +23,6 @@ from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.planner.explain import Facts, Owner, explain_execution, explain_task
 from cloacina.planner.standing import InQueue, Standing
-from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow
 
@@ -203,13 +201,6 @@ def test_an_execution_names_the_task_that_all_others_wait_for() -> None:
     assert (found.reason, found.task, found.until) == (Reason.RETRY_DELAY, "a", "@500")
     waits = explain_task(facts, 1)
     assert (waits.reason, waits.waits_for) == (Reason.DEPENDENCY, ("a",))
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 class Gated:

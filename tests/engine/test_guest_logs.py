@@ -3,24 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from cloacina import Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
-from cloacina_sdk.collect import collecting
 from engine.databases import Where
 
 DEADLINE_S = 30
 ONE_SLOT = DefaultRunnerConfig(max_concurrent_tasks=1, heartbeat_seconds=0.5, backstop_seconds=1)
 LOG = logging.getLogger("of.a.guest")
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 def test_what_a_guest_says_is_kept_with_its_attempt(runtime: Runtime, where: Where) -> None:

@@ -3,15 +3,11 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from cloacina import Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
 from cloacina.planner.claims import Question, Taken, Waiting
 from cloacina.planner.events import LimitsRead
-from cloacina_sdk.collect import collecting
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.spec import TaskSpec
 from cloacina_sdk.throttle import RateLimit, Throttle
@@ -136,13 +132,6 @@ def test_a_start_that_is_refused_is_taken_back_and_everything_else_is_kept() -> 
     assert list(world.planner.awaited_keys) == ["api"]
     world.step(LimitsRead(Taken(question=question)))
     assert world.started() == ["k"]
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 def test_two_runners_keep_one_key_and_hear_when_it_is_free(runtime: Runtime, where: Where) -> None:

@@ -4,30 +4,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from cloacina import Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
-from cloacina_sdk.collect import collecting
 from cloacina_sdk.json_text import JsonValue
 from engine.databases import HASTY, Where
 
 TARGET = Path(__file__).with_name("mapped_target.py")
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
 
 
 def test_results_are_found_in_order_and_are_stored_once(

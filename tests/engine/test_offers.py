@@ -32,13 +32,6 @@ TWO_SLOTS = DefaultRunnerConfig(
 
 
 @pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
 def opened() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
@@ -346,9 +339,7 @@ def test_a_report_under_another_token_changes_nothing(
     (row,) = where.query("SELECT execution_id, task_number, attempt FROM attempt_offers")
     result = ExecutionResult.succeeded("stale", Changes(assigned={}, removed=frozenset()))
     stale = GuestReport(execution_id=row[0], task_number=row[1], attempt=row[2], result=result)
-    engine = pair.owner._engine
-    assert engine is not None
-    with engine.database.write() as connection:
+    with pair.owner._require_engine().database.write() as connection:
         assert not offers.report(connection, stale, 0)
     pair.let_go()
     result_of_both = handle.wait(PATIENCE_S)

@@ -8,6 +8,7 @@ from cloacina.model.states import Wish
 from cloacina.planner import offers
 from cloacina.planner.events import Claimed, Identity
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves.concede import concede
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina.planner.pools import Pool
 from cloacina.planner.schedule import Limits
@@ -189,7 +190,7 @@ def test_a_cancelled_task_that_was_claimed_has_its_attempt_on_record() -> None:
     execution.tasks[1].sub_status = None
     execution.tasks[1].move(type(execution.tasks[1].status).CANCELLED)
     execution.record("task_cancelled", 0, 1)
-    offers.concede(execution, a_claim(1), 0)
+    concede(execution, a_claim(1), 0)
     assert [line.kind for line in execution.unsaved.history] == ["task_started", "task_cancelled"]
     assert [line.seq for line in execution.unsaved.history] == [events + 1, events + 2]
     assert [(end.token, end.outcome) for end in execution.unsaved.ends] == [("theirs", "Cancelled")]

@@ -47,12 +47,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloacina.store.sqlite.BUSY_TIMEOUT_MS", 100)
 
 
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
-
-
 def an_engine(where: Where, **options: object) -> sa.Engine:
     """The engine of an application that keeps its own tables in the same database."""
     if where.is_postgres:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from cloacina.model.context import texts_of
 from cloacina.model.topology import Topology
-from cloacina.planner import decide
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import AttemptEnded, Claimed, Now, StoredExecution, StoredTask
+from cloacina.planner.moves import decide, settle
 from cloacina_sdk.retry import BackoffStrategy, RetryPolicy
 from cloacina_sdk.rules import all_of, always, context_value, task_failed
 from engine.graphs import (
@@ -199,7 +199,7 @@ def test_the_final_context_merges_all_leaves() -> None:
     execution = world.submit(a_workflow(a_task("l"), a_task("r")), x=0)
     world.end("l", assigned(left=1))
     world.end("r", assigned(right=2))
-    assert texts_of(execution.final_view()) == {"x": "0", "left": "1", "right": "2"}
+    assert texts_of(execution.views.final()) == {"x": "0", "left": "1", "right": "2"}
 
 
 def test_views_are_let_go_once_nobody_needs_them() -> None:
@@ -207,9 +207,9 @@ def test_views_are_let_go_once_nobody_needs_them() -> None:
     execution = world.submit(CHAIN, big="x" * 100)
     world.end("a", assigned(y=1))
     world.end("b")
-    assert set(execution._passed_on) <= {1, 2}
+    assert set(execution.views._passed_on) <= {1, 2}
     world.end("c")
-    assert texts_of(execution.final_view())["y"] == "1"
+    assert texts_of(execution.views.final())["y"] == "1"
 
 
 def a_stored(world: World, losses: int = 0) -> Claimed:
@@ -322,7 +322,7 @@ def test_a_graph_can_gain_tasks_while_it_runs() -> None:
     )
     ready = decide.grow(execution, Topology.of(larger), world.now_us)
     assert [task.number for task in ready] == [2]
-    assert texts_of(execution.view(2)) == {"y": "1"}
+    assert texts_of(execution.views.seen_by(2)) == {"y": "1"}
     world.end("b")
     assert execution.status == "Running"
     assert [task.waiting_for for task in execution.tasks] == [0, 0, 0, 1]
@@ -333,7 +333,7 @@ def test_no_retry_waits_for_a_moment_that_the_calendar_does_not_have() -> None:
     execution = world.submit(a_workflow(a_task("a", retry=THRICE)))
     world.end("a", replace(a_failure(), is_retry_wanted=True, retry_after_ms=2**53))
     due_at_us = execution.tasks[0].due_at_us or 0
-    assert due_at_us - world.now.utc_us == decide.LONGEST_DELAY_MS * 1000
+    assert due_at_us - world.now.utc_us == settle.LONGEST_DELAY_MS * 1000
 
 
 def test_a_time_limit_from_before_a_retry_does_not_end_the_execution() -> None:

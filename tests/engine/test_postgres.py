@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from cloacina.errors import OwnershipLostError
 from cloacina.store import ownership
 from cloacina.store.postgres import PostgresDatabase
 from cloacina.store.url import PostgresLocation
-from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where, a_server
 
 PATIENT = DefaultRunnerConfig(lease_seconds=600, heartbeat_seconds=200, backstop_seconds=600)
@@ -30,13 +29,6 @@ ATTEMPTS = "SELECT number, outcome FROM task_attempts WHERE execution_id = '{}' 
 HISTORY = "SELECT seq, kind FROM execution_events WHERE execution_id = '{}' ORDER BY seq"
 Load = Callable[[str, Callable[[], object], int], None]
 LOST_ONCE = [(1, "RunnerLost"), (2, "Succeeded")]
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 def define_slow(by: str) -> tuple[threading.Event, threading.Event]:

@@ -1,56 +1,26 @@
 """Workflows on the real engine and real databases."""
 
 import asyncio
-import contextvars
-import os
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from cloacina import (
     Context,
     DefaultRunner,
-    DefaultRunnerConfig,
     RetryPolicy,
     Runtime,
     WorkflowBuilder,
     task,
 )
 from cloacina.errors import (
-    AmbiguousWorkflowError,
-    ExecutionNotFoundError,
-    ForkedRunnerError,
-    InvalidConfigError,
-    RunnerClosedError,
-    RunningLoopError,
     TaskFailedError,
-    UnknownWorkflowError,
-    WaitTimeoutError,
 )
-from cloacina.store.sqlite import SqliteDatabase
-from cloacina_sdk.collect import collecting
-from cloacina_sdk.errors import InvalidContextValueError
-from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from cloacina_sdk.json_text import MAX_DEPTH, JsonValue
 from engine.databases import Where
+from engine.gate import Gate
 
 QUICK = RetryPolicy.builder().max_attempts(3).initial_delay(0.001).with_jitter(False).build()
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
 
 
 def test_a_workflow_runs_in_order_and_returns_the_final_context(runner: DefaultRunner) -> None:
@@ -148,51 +118,6 @@ def test_async_with_runs_async_tasks_on_the_loop_of_the_caller(
     asyncio.run(main())
 
 
-def test_a_waiter_that_is_cancelled_leaves_the_execution_and_the_engine_alone(
-    runner: DefaultRunner,
-) -> None:
-    began, release = threading.Event(), threading.Event()
-    with WorkflowBuilder("slow"):
-
-        @task
-        def waits(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
-
-    async def main() -> str:
-        waiter = asyncio.ensure_future(runner.execute_async("slow"))
-        assert await asyncio.to_thread(began.wait, 10)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(waiter, 0.01)
-        (execution,) = runner.executions()
-        release.set()
-        return (await runner.handle(execution.execution_id).wait_async()).status
-
-    assert asyncio.run(main()) == "Completed"
-
-
-def test_execute_inside_a_running_loop_names_what_to_call(runner: DefaultRunner) -> None:
-    async def main() -> None:
-        with pytest.raises(RunningLoopError, match="execute_async"):
-            runner.execute("any")
-
-    asyncio.run(main())
-
-
-def test_context_variables_of_the_submitter_reach_the_task(runner: DefaultRunner) -> None:
-    who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
-    with WorkflowBuilder("vars"):
-
-        @task
-        def asks(context: Context) -> None:
-            context["who"] = who.get()
-            who.set("changed by the task")
-
-    who.set("me")
-    assert runner.execute("vars").final_context["who"] == "me"
-    assert who.get() == "me"
-
-
 def test_a_task_that_returns_something_else_fails_with_what_to_return(
     runner: DefaultRunner,
 ) -> None:
@@ -222,266 +147,22 @@ def test_a_task_that_tries_to_end_the_process_fails_like_any_other(
     assert type(error).__name__ in (result.error_message or "")
 
 
-def a_noop(name: str) -> None:
-    with WorkflowBuilder(name):
-
-        @task
-        def only(_context: Context) -> None: ...
-
-
-def test_an_unknown_workflow_is_refused_with_the_nearest_names(runner: DefaultRunner) -> None:
-    a_noop("collect_data")
-    with pytest.raises(UnknownWorkflowError, match="did you mean 'collect_data'"):
-        runner.execute("colect_data")
-
-
-def test_a_name_that_fits_several_packages_is_refused_with_the_list(
-    runner: DefaultRunner, runtime: Runtime
-) -> None:
-    a_noop("twice")
-    spec = runtime.resolve("twice").topology.workflow
-    runtime.add(spec, tenant="public", package="other", package_digest="sha256:0")
-    with pytest.raises(AmbiguousWorkflowError, match="embedded::twice, other::twice"):
-        runner.execute("twice")
-    assert runner.execute("embedded::twice").status == "Completed"
-
-
-def test_a_context_that_is_not_json_is_refused_with_the_path(runner: DefaultRunner) -> None:
-    a_noop("w")
-    with pytest.raises(InvalidContextValueError, match=r"\$\.a\[0\]"):
-        runner.execute("w", {"a": [object()]})  # type: ignore[list-item]  # what is tested
-
-
-def test_settings_outside_their_range_are_refused_by_name() -> None:
-    with pytest.raises(InvalidConfigError, match=r"max_concurrent_tasks.*1 to 10,000"):
-        DefaultRunnerConfig(max_concurrent_tasks=0)
-
-
-def test_a_wait_that_is_too_short_leaves_the_execution_alone(runner: DefaultRunner) -> None:
-    release = threading.Event()
-    with WorkflowBuilder("slow"):
-
-        @task
-        def waits(_context: Context) -> None:
-            assert release.wait(10)
-
-    handle = runner.submit("slow")
-    with pytest.raises(WaitTimeoutError):
-        handle.wait(timeout=0.01)
-    assert handle.status == "Running"
-    release.set()
-    assert handle.wait(timeout=10).status == "Completed"
-    assert handle.status == "Completed"
-
-
-def test_a_closed_runner_refuses_work_and_says_what_to_do(runtime: Runtime, where: Where) -> None:
-    a_noop("w")
-    runner = DefaultRunner(where.url, runtime=runtime)
-    runner.shutdown()
-    runner.shutdown()
-    with pytest.raises(RunnerClosedError, match="make a new DefaultRunner"):
-        runner.submit("w")
-
-
-def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
-    runtime: Runtime, where: Where
-) -> None:
-    began, release, ran = threading.Event(), threading.Event(), []
-    with WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            ran.append("one")
-            began.set()
-            assert release.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None:
-            ran.append("two")
-
-    runner = DefaultRunner(where.url, runtime=runtime)
-    handle = runner.submit("two")
-    assert began.wait(10)
-    closing = threading.Thread(target=runner.shutdown)
-    closing.start()
-    release.set()
-    closing.join(10)
-    with pytest.raises(RunnerClosedError):
-        handle.wait(0)
-    assert ran == ["one"]
-    with DefaultRunner(where.url, runtime=runtime) as second:
-        result = second.handle(handle.id).wait(10)
-    assert (result.status, ran) == ("Completed", ["one", "two"])
-
-
-def test_an_execution_waits_in_the_database_until_its_workflow_is_known(
-    where: Where,
-) -> None:
-    first, second = Runtime(), Runtime()
-    began, release = threading.Event(), threading.Event()
-
-    def define(runtime: Runtime) -> None:
-        with collecting(runtime.collection), WorkflowBuilder("late"):
-
-            @task(id="one")
-            def one(_context: Context) -> None:
-                began.set()
-                assert release.wait(10)
-
-            @task(dependencies=["one"])
-            def two(_context: Context) -> None: ...
-
-    define(first)
-    runner = DefaultRunner(where.url, runtime=first)
-    handle = runner.submit("late")
-    assert began.wait(10)
-    release.set()
-    runner.shutdown()
-    with DefaultRunner(where.url, runtime=second) as other:
-        waiting = other.handle(handle.id)
-        assert waiting.status == "Running"
-        define(second)
-        assert waiting.wait(10).status == "Completed"
-
-
-def test_a_second_runner_on_the_same_file_sees_the_end_of_the_first_ones_work(
-    runner: DefaultRunner, where: Where
-) -> None:
-    release = threading.Event()
-    with WorkflowBuilder("slow"):
-
-        @task
-        def waits(_context: Context) -> None:
-            assert release.wait(10)
-
-    handle = runner.submit("slow")
-    with DefaultRunner(where.url, runtime=Runtime()) as other:
-        watched = other.handle(handle.id)
-        release.set()
-        assert watched.wait(10).status == "Completed"
-
-
-def test_many_executions_from_many_threads_all_complete(runner: DefaultRunner) -> None:
-    with WorkflowBuilder("echo"):
-
-        @task
-        def echo(context: Context) -> dict[str, object]:
-            return {"echoed": context["n"]}
-
-    def run(numbers: range, answers: list[object]) -> None:
-        handles = [runner.submit("echo", {"n": n}) for n in numbers]
-        answers += [handle.wait(30).final_context["echoed"] for handle in handles]
-
-    answers: list[object] = []
-    threads = [
-        threading.Thread(target=run, args=(range(k * 25, k * 25 + 25), answers)) for k in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert sorted(map(str, answers)) == sorted(map(str, range(100)))
-
-
-def test_an_idle_runner_makes_no_statement(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    statements: list[str] = []
-    real_connect = sqlite3.connect
-
-    def connect(*args: object, **kwargs: object) -> sqlite3.Connection:
-        connection = real_connect(*args, **kwargs)  # type: ignore[call-overload]  # passed through
-        connection.set_trace_callback(statements.append)
-        return connection  # type: ignore[no-any-return]  # what sqlite3 returns
-
-    monkeypatch.setattr(sqlite3, "connect", connect)
-    a_noop("w")
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as runner:
-        runner.execute("w")
-        seen = len(statements)
-        assert seen > 0
-        assert not threading.Event().wait(0.5)  # half a second of nothing
-        assert statements[seen:] == []
-
-
-def test_a_private_database_leaves_nothing_behind(runtime: Runtime) -> None:
-    a_noop("w")
-    with DefaultRunner(":memory:", runtime=runtime) as runner:
-        assert runner.execute("w").status == "Completed"
-        database = runner._require_engine().database
-        assert isinstance(database, SqliteDatabase)
-        folder = database.path.parent
-        assert folder.is_dir()
-    assert not folder.exists()
-
-
-def test_a_closed_runner_leaves_only_the_database_beside_itself(
-    runtime: Runtime, tmp_path: Path
-) -> None:
-    a_noop("w")
-    with DefaultRunner(tmp_path / "c.db", runtime=runtime) as runner:
-        runner.execute("w")
-    assert [path.name for path in tmp_path.iterdir()] == ["c.db"]
-
-
-def test_an_execution_that_does_not_exist_is_named(runner: DefaultRunner) -> None:
-    with pytest.raises(ExecutionNotFoundError, match="no execution 'nope'"):
-        runner.execution("nope")
-
-
-def test_the_list_of_executions_is_newest_first(runner: DefaultRunner) -> None:
-    a_noop("a")
-    a_noop("b")
-    ids = [runner.execute(name).execution_id for name in ("a", "b", "a")]
-    assert [found.execution_id for found in runner.executions()] == ids[::-1]
-    assert [found.execution_id for found in runner.executions(workflow="b")] == [ids[1]]
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-def test_a_runner_inherited_through_fork_says_so_in_the_child(runner: DefaultRunner) -> None:
-    a_noop("w")
-
-    def in_child() -> bytes:
-        try:
-            runner.submit("w")
-        except ForkedRunnerError as error:
-            return str(error).encode()
-        return b"no error"
-
-    assert b"make a DefaultRunner in the child" in _answer_of_a_fork(in_child)
-    assert runner.execute("w").status == "Completed"
-
-
-def _answer_of_a_fork(ask: Callable[[], bytes]) -> bytes:
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, ask())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answers:
-        answer = answers.read()
-    os.waitpid(child, 0)
-    return answer
-
-
 def test_a_redefined_workflow_leaves_a_run_in_flight_on_its_graph(
     runner: DefaultRunner,
 ) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with WorkflowBuilder("w"):
 
         @task(id="one")
         def one(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
 
         @task(id="two", dependencies=["one"])
         def two(context: Context) -> None:
             context["two"] = "ran"
 
     handle = runner.submit("w")
-    assert began.wait(10)
+    gate.await_body()
     with WorkflowBuilder("w"):
 
         @task(id="two")
@@ -491,34 +172,10 @@ def test_a_redefined_workflow_leaves_a_run_in_flight_on_its_graph(
         @task(id="three")
         def three(_context: Context) -> None: ...
 
-    release.set()
+    gate.open()
     result = handle.wait(10)
     assert result.status == "Completed"
     assert list(result.tasks) == ["one", "two"]
-
-
-@pytest.mark.parametrize("priority", [2**63, "high", 1.5, None, True])
-def test_a_priority_that_is_none_is_refused(runner: DefaultRunner, priority: object) -> None:
-    a_noop("w")
-    with pytest.raises(InvalidConfigError, match="priority"):
-        runner.submit("w", priority=priority)  # type: ignore[arg-type]  # what is tested
-    assert runner.execute("w").status == "Completed"
-
-
-def test_a_hook_that_would_wait_for_the_engine_is_told_so(
-    runner: DefaultRunner, caplog: pytest.LogCaptureFixture
-) -> None:
-    a_noop("w")
-
-    class Impatient:
-        @hookimpl
-        def cloacina_execution_finished(self, execution: ExecutionInfo) -> None:
-            runner.submit("w")
-
-    runner.add_plugin(Impatient())
-    assert runner.execute("w").status == "Completed"
-    assert runner.execute("w").status == "Completed"
-    assert "hand it to a thread of yours" in caplog.text
 
 
 def test_values_as_deep_as_is_allowed_can_be_merged(runner: DefaultRunner) -> None:

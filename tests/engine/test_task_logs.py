@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,26 +23,12 @@ from cloacina import (
 from cloacina.errors import ExecutionNotFoundError, RejectedWriteError, TaskNotFoundError
 from cloacina.kernel.logbook import MOST_BYTES, MOST_LINES
 from cloacina.packages.config import PackageConfig
-from cloacina_sdk.collect import collecting
 from engine.databases import Where
 from packages.makers import a_package, a_trust
 
 DEADLINE_S = 30
 LOG = logging.getLogger("of.the.application")
 AT_ONCE = RetryPolicy.builder().max_attempts(2).initial_delay(0.001).with_jitter(False).build()
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
 
 
 def said(found: list[TaskLog]) -> list[tuple[str, int, int, str]]:

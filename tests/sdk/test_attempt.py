@@ -12,6 +12,7 @@ from cloacina_sdk.errors import InvalidDocumentError, InvalidJsonError
 from cloacina_sdk.json_text import encode
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure, failure_of
+from cloacina_sdk.waiting import LATEST_US, LONGEST_MS, NAME, Memory, PassedWait, Wait, WaitKind
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 VALUES = st.recursive(
@@ -21,6 +22,29 @@ VALUES = st.recursive(
     max_leaves=8,
 )  # fmt: skip
 TEXTS = st.dictionaries(TEXT, VALUES.map(encode), max_size=4)
+WAITS = st.one_of(
+    st.integers(0, LATEST_US).map(Wait.until),
+    st.integers(0, LONGEST_MS).map(Wait.delay),
+    st.builds(Wait.event, TEXT.filter(NAME.fullmatch), timeout_ms=st.none() | st.just(5)),
+    st.builds(Wait.condition, st.just("c"), poll_ms=st.integers(1, 9), timeout_ms=st.none()),
+)
+PASSED = st.one_of(
+    st.just(PassedWait(kind=WaitKind.TIME)),
+    st.builds(
+        PassedWait,
+        kind=st.just(WaitKind.EVENT),
+        name=st.just("é"),
+        payload=st.none() | VALUES.map(encode),
+    ),
+    st.builds(
+        PassedWait, kind=st.just(WaitKind.CONDITION), name=st.just("c"), is_timed_out=st.booleans()
+    ),
+)
+MEMORIES = st.builds(
+    Memory,
+    waits=st.lists(PASSED, max_size=4).map(tuple),
+    checkpoint=st.none() | VALUES.map(encode),
+)
 NAMESPACE = TaskNamespace("public", "embedded", "w", "t")
 EVENT = TaskReadyEvent(
     execution_id="e",
@@ -40,6 +64,7 @@ EVENT = TaskReadyEvent(
     is_async=st.booleans(),
     timeout_ms=st.none() | st.integers(0, 2**50),
     priority=st.integers(-1_000_000, 1_000_000),
+    memory=st.none() | MEMORIES,
 )
 def test_an_event_comes_back_from_its_json(
     texts: dict[str, str],
@@ -49,6 +74,7 @@ def test_an_event_comes_back_from_its_json(
     is_async: bool,
     timeout_ms: int | None,
     priority: int,
+    memory: Memory | None,
 ) -> None:
     event = TaskReadyEvent(
         execution_id="e",
@@ -62,6 +88,7 @@ def test_an_event_comes_back_from_its_json(
         is_async=is_async,
         timeout_ms=timeout_ms,
         priority=priority,
+        memory=memory,
     )
     assert TaskReadyEvent.from_json(event.to_json()) == event
 
@@ -94,6 +121,20 @@ def test_a_failure_comes_back_from_its_json(
     assert result.status is ResultStatus.FAILED
 
 
+@given(WAITS)
+def test_a_deferral_comes_back_from_its_json(wait: Wait) -> None:
+    result = ExecutionResult.of("t", wait)
+    again = ExecutionResult.from_json(result.to_json())
+    assert again == result == ExecutionResult.waiting("t", wait)
+    assert (again.status, again.outcome) == (ResultStatus.DEFERRED, wait)
+
+
+def test_what_takes_no_handle_is_written_as_before() -> None:
+    assert "memory" not in EVENT.to_json()
+    success = ExecutionResult.succeeded("t", Changes(assigned={}, removed=frozenset()))
+    assert "deferred" not in success.to_json()
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -105,6 +146,12 @@ def test_a_failure_comes_back_from_its_json(
         ({"context": [1]}, r"\$\.context must be an object"),
         ({"timeout_ms": -1}, r"\$\.timeout_ms must be 0 to"),
         ({"surprise": 1}, r"\$\.surprise is not a known key"),
+        ({"memory": {}}, r"\$\.memory\.waits is missing"),
+        (
+            {"memory": {"waits": [], "checkpoint": "{"}},
+            r"\$\.memory\.checkpoint: .* not valid JSON",
+        ),
+        ({"memory": {"waits": [{"kind": "Event"}]}}, r"\$\.memory\.waits\[0\]\.name is missing"),
     ],
 )
 def test_an_event_of_another_form_is_refused_with_the_place(
@@ -131,6 +178,7 @@ def test_what_is_no_json_is_refused() -> None:
 
 
 FAILURE = failure_of(ValueError("no")).to_document()
+WAIT = Wait.event("e", timeout_ms=1).to_document()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +194,13 @@ FAILURE = failure_of(ValueError("no")).to_document()
         {"token": "t", "status": "Failed", "failure": {**FAILURE, "retry_after_ms": 2**60}},
         {"token": "t", "status": "Failed", "failure": {**FAILURE, "colour": "red"}},
         {"status": "Succeeded", "changes": {}},
+        {"token": "t", "status": "Deferred"},
+        {"token": "t", "status": "Deferred", "changes": {}},
+        {"token": "t", "status": "Deferred", "changes": {}, "deferred": WAIT},
+        {"token": "t", "status": "Deferred", "failure": FAILURE, "deferred": WAIT},
+        {"token": "t", "status": "Succeeded", "deferred": WAIT},
+        {"token": "t", "status": "Deferred", "deferred": {**WAIT, "kind": "Sleep"}},
+        {"token": "t", "status": "Deferred", "deferred": {**WAIT, "timeout_ms": -1}},
     ],
 )
 def test_a_result_of_another_form_is_refused(document: dict[str, object]) -> None:
@@ -153,6 +208,7 @@ def test_a_result_of_another_form_is_refused(document: dict[str, object]) -> Non
         ExecutionResult.from_json(json.dumps(document))
 
 
-def test_a_result_is_a_success_or_a_failure() -> None:
+@pytest.mark.parametrize("status", ResultStatus)
+def test_a_result_has_what_its_status_says(status: ResultStatus) -> None:
     with pytest.raises(InvalidDocumentError):
-        ExecutionResult(token="t", status=ResultStatus.SUCCEEDED)
+        ExecutionResult(token="t", status=status)

@@ -21,6 +21,7 @@ TASKS = st.builds(
     is_async=st.booleans(),
     description=st.text(st.characters(exclude_categories=["Cs"])),
     fingerprint=st.sampled_from(["", "0" * 64, "9f" * 32]),
+    takes_handle=st.booleans(),
 )
 WORKFLOWS = st.builds(
     WorkflowSpec,
@@ -48,6 +49,10 @@ def problems_of(spec: WorkflowSpec) -> tuple[str, ...]:
 @given(TASKS)
 def test_a_task_comes_back_from_its_document(spec: TaskSpec) -> None:
     assert TaskSpec.from_document(decode(encode(spec.to_document()))) == spec
+
+
+def test_a_task_without_a_handle_is_the_same_for_an_older_host() -> None:
+    assert "takes_handle" not in task("a").to_document()
 
 
 @given(WORKFLOWS)

@@ -22,7 +22,7 @@ from cloacina.planner.events import (
     Verdict,
 )
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.reopen import reopened
+from cloacina.planner.moves.reopen import reopened
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph

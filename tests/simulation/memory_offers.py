@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
-from cloacina.store.log_rows import log_line
+from cloacina.store.rows.log import log_line
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.context import Context
+from cloacina_sdk.waiting import Wait
 from simulation.memory_tables import Draft, Tables, insert
 from simulation.snapshot import LogRow, OfferRow
 
@@ -100,6 +101,7 @@ class MemoryOffers:
 def seen_offer(row: OfferRow, *, is_runner_alive: bool) -> SeenOffer:
     """Return an offer as its owner sees it."""
     result = None if row.outcome is None else ExecutionResult.from_json(row.outcome).outcome
+    assert not isinstance(result, Wait), "no attempt waits that was offered"
     return SeenOffer(
         execution_id=row.execution_id,
         task_number=row.task_number,

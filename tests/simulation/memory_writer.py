@@ -7,9 +7,14 @@ from cloacina.errors import EvictedError
 from cloacina.model.states import Answer
 from cloacina.planner.events import Verdict
 from cloacina.planner.offered import SeenOffer
-from cloacina.store import rows
 from cloacina.store.batch import Batch
-from cloacina.store.log_rows import NewLogLine
+from cloacina.store.rows.attempt import AttemptClose, NewAttempt
+from cloacina.store.rows.execution import ExecutionMove, NewExecution
+from cloacina.store.rows.history import NewEvent
+from cloacina.store.rows.log import NewLogLine
+from cloacina.store.rows.offer import NewOffer, OfferSettlement, OfferStop, OfferWithdrawal
+from cloacina.store.rows.reply import CommandReply
+from cloacina.store.rows.task import NewTask, TaskColumns, TaskMove
 from cloacina.store.writer import (
     ClaimedError,
     DuplicateError,
@@ -58,7 +63,7 @@ class SimulatedLink:
         except ValueError as error:
             raise RefusedError(error) from error
         self._tables.install(drafts, graphs)
-        for reply in cast("list[rows.CommandReply]", batch.rows["replies"]):
+        for reply in cast("list[CommandReply]", batch.rows["replies"]):
             self._tables.answer(reply.id, Verdict(Answer(reply.answer), reply.detail or ""))
         if batch.owner in self._tables.runners:
             self._tables.runners[batch.owner].last_batch = batch.token
@@ -83,7 +88,7 @@ class SimulatedLink:
 
     def _remove_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
         claimed: list[SeenOffer] = []
-        for withdrawal in cast("list[rows.OfferWithdrawal]", batch.rows["offer_withdrawals"]):
+        for withdrawal in cast("list[OfferWithdrawal]", batch.rows["offer_withdrawals"]):
             offers = self._tables.draft(drafts, withdrawal.execution_id).offers
             offer = offers.get(withdrawal[1:])
             if offer is None:
@@ -94,13 +99,13 @@ class SimulatedLink:
                 claimed.append(seen_offer(offer, is_runner_alive=False))
         if claimed:
             raise ClaimedError(claimed)
-        for stop in cast("list[rows.OfferStop]", batch.rows["offer_stops"]):
+        for stop in cast("list[OfferStop]", batch.rows["offer_stops"]):
             offers = self._tables.draft(drafts, stop.execution_id).offers
             key = stop.task_number, stop.attempt
             if key not in offers or offers[key].token != stop.token:
                 raise MissedError
             offers[key] = offers[key]._replace(stop_asked_at=stop.stop_asked_at)
-        for settled in cast("list[rows.OfferSettlement]", batch.rows["offer_settlements"]):
+        for settled in cast("list[OfferSettlement]", batch.rows["offer_settlements"]):
             offers = self._tables.draft(drafts, settled.execution_id).offers
             key = settled.task_number, settled.attempt
             if key not in offers or offers[key].token != settled.token:
@@ -108,7 +113,7 @@ class SimulatedLink:
             del offers[key]
 
     def _insert_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
-        for new in cast("list[rows.NewOffer]", batch.rows["offers"]):
+        for new in cast("list[NewOffer]", batch.rows["offers"]):
             offers = self._tables.draft(drafts, new.execution_id).offers
             row = OfferRow(*new, None, None, None, None, None, None)
             insert(offers, (new.task_number, new.attempt), row)
@@ -118,26 +123,26 @@ class SimulatedLink:
         return stored | {_scope(draft.execution) for draft in drafts.values()}
 
     def _change_tasks(self, drafts: dict[str, Draft], batch: Batch) -> None:
-        for new in cast("list[rows.NewTask]", batch.rows["tasks"]):
+        for new in cast("list[NewTask]", batch.rows["tasks"]):
             tasks = self._tables.draft(drafts, new.execution_id).tasks
             insert(tasks, new.number, TaskRow._make(new))
-        for move in cast("list[rows.TaskMove]", batch.rows["task_moves"]):
+        for move in cast("list[TaskMove]", batch.rows["task_moves"]):
             draft = self._tables.draft(drafts, move.execution_id)
             task = draft.tasks.get(move.number)
             if task is None or (task.status, task.attempt) != (move.was_status, move.was_attempt):
                 raise MissedError
-            columns = move[: len(rows.TaskColumns._fields)]
+            columns = move[: len(TaskColumns._fields)]
             draft.tasks[move.number] = TaskRow._make((*task[:3], *columns, *task[-2:]))
 
     def _change_attempts(self, drafts: dict[str, Draft], batch: Batch) -> None:
-        for start in cast("list[rows.NewAttempt]", batch.rows["attempts"]):
+        for start in cast("list[NewAttempt]", batch.rows["attempts"]):
             draft = self._tables.draft(drafts, start.execution_id)
             if start.task_number not in draft.tasks:
                 raise ValueError("FOREIGN KEY constraint failed")
             self._check_slots(drafts, start)
             attempt = AttemptRow(*start[:6], None, None, None, None, None, *start[6:])
             insert(draft.attempts, (start.task_number, start.number), attempt)
-        for close in cast("list[rows.AttemptClose]", batch.rows["attempt_closes"]):
+        for close in cast("list[AttemptClose]", batch.rows["attempt_closes"]):
             draft = self._tables.draft(drafts, close.execution_id)
             key = close.task_number, close.number
             found = draft.attempts.get(key)
@@ -145,7 +150,7 @@ class SimulatedLink:
                 raise MissedError
             draft.attempts[key] = AttemptRow(*found[:6], *close[:5], *found[11:])
 
-    def _check_slots(self, drafts: Mapping[str, Draft], start: rows.NewAttempt) -> None:
+    def _check_slots(self, drafts: Mapping[str, Draft], start: NewAttempt) -> None:
         if start.concurrency_slot is None and start.rate_slot is None:
             return
         wanted_key = start.concurrency_key, start.concurrency_slot
@@ -164,7 +169,7 @@ class SimulatedLink:
                     raise SlotTakenError(ValueError("UNIQUE constraint failed"))
 
     def _move_executions(self, drafts: dict[str, Draft], batch: Batch) -> None:
-        for move in cast("list[rows.ExecutionMove]", batch.rows["execution_moves"]):
+        for move in cast("list[ExecutionMove]", batch.rows["execution_moves"]):
             draft = self._tables.draft(drafts, move.id)
             row = draft.execution
             if row.status != move.was_status or not is_fenced_in(row, move.owner, move.epoch):
@@ -187,7 +192,7 @@ class SimulatedLink:
             insert(draft.logs, (new.task_number, new.attempt, new.seq), LogRow._make(new))
 
     def _insert_events(self, drafts: dict[str, Draft], batch: Batch) -> None:
-        for new in cast("list[rows.NewEvent]", batch.rows["events"]):
+        for new in cast("list[NewEvent]", batch.rows["events"]):
             events = self._tables.draft(drafts, new.execution_id).events
             insert(events, new.seq, EventRow._make(new))
 
@@ -217,11 +222,11 @@ def is_known(tables: Tables, runner_id: str) -> bool:
     return runner_id in tables.runners
 
 
-def _new(batch: Batch) -> "list[rows.NewExecution]":
-    return cast("list[rows.NewExecution]", batch.rows["executions"])
+def _new(batch: Batch) -> "list[NewExecution]":
+    return cast("list[NewExecution]", batch.rows["executions"])
 
 
-def _scope(row: ExecutionRow | rows.NewExecution) -> tuple[str | None, ...]:
+def _scope(row: ExecutionRow | NewExecution) -> tuple[str | None, ...]:
     return row.tenant, row.package, row.workflow, row.idempotency_key
 
 

@@ -174,7 +174,7 @@ class Monitor:
 
     def _check_ownership(self, runner: "SimulatedRunner") -> None:
         """What a runner plans and what it owns are the same, unless it cannot know yet."""
-        planned = runner.planner._executions.values()
+        planned = runner.planner._in_flight.by_id.values()
         known = {each.id: each.epoch for each in planned if each.stored_status is not None}
         in_doubt = runner.neighbours.in_doubt
         # one that has to end may have no time left to join again

@@ -7,7 +7,7 @@ from cloacina.errors import StoreUnavailableError
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import Requested
 from cloacina.store.batch import Batch
-from cloacina.store.rows import NewExecution
+from cloacina.store.rows.execution import NewExecution
 from cloacina.store.writer import ClaimedError, Link, MissedError
 from simulation.scenario import Liveness
 from simulation.snapshot import Snapshot

@@ -12,8 +12,19 @@ from collections.abc import Callable
 
 from cloacina.executors.embedded import NOT_BEGUN_TYPE
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
+from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import CloacinaError
-from cloacina_sdk.executor import ExecutorMetrics, Report, TaskExecutor
+from cloacina_sdk.executor import (
+    Checkpoint,
+    ExecutorMetrics,
+    Park,
+    Reply,
+    Report,
+    TaskExecutor,
+    Unpark,
+    ask_document,
+    read_ask,
+)
 from cloacina_sdk.log_line import LogLine, LogSource
 from cloacina_sdk.outcome import TaskFailure, failure_of
 
@@ -111,6 +122,16 @@ class _CheckedReport:
             _LOG.error("executor %r reported what cannot be read: %s", self._name, error)
             checked = ExecutionResult.failed(result.token, failure_of(error))
         self._report.finished(checked)
+
+    def asked(self, token: str, ask: object, answer: Callable[[Reply], None]) -> None:
+        """Pass on what can be granted."""
+        if not isinstance(ask, Checkpoint | Park | Unpark):
+            raise TypeError(f"report.asked() takes an Ask, not {type(ask).__name__}")
+        problems: list[str] = []
+        checked = read_ask(Fields(ask_document(ask), "$", problems))
+        if problems:
+            raise TypeError(f"report.asked() takes an Ask: {'; '.join(problems)}")
+        self._report.asked(token, checked, answer)
 
     def said(self, token: str, line: object) -> None:
         """Pass on a line that can be stored."""

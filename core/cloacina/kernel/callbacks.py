@@ -64,7 +64,7 @@ class CallbackCaller:
         error = f"{failure.error_type}: {failure.message}"
 
         def texts() -> Mapping[str, str]:
-            seen = texts_of(execution.view(number))
+            seen = texts_of(execution.views.seen_by(number))
             return seen if failure.left is None else failure.left.applied_to(seen)
 
         self._plan(callbacks.on_failure, execution, spec.id, texts, error)
@@ -78,7 +78,7 @@ class CallbackCaller:
             return
 
         def texts() -> Mapping[str, str]:
-            return texts_of(execution.final_view())
+            return texts_of(execution.views.final())
 
         if execution.status is ExecutionStatus.COMPLETED:
             self._plan(served.callbacks.on_success, execution, served.name, texts)
@@ -128,5 +128,5 @@ def _call(function: Callable[[], object]) -> None:
 
 
 def _left(execution: ExecutionState, number: int) -> Mapping[str, str]:
-    seen, changes = texts_of(execution.view(number)), execution.tasks[number].changes
+    seen, changes = texts_of(execution.views.seen_by(number)), execution.tasks[number].changes
     return seen if changes is None else changes.applied_to(seen)

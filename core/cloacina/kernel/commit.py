@@ -15,6 +15,7 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.journal import fields_of
 from cloacina.kernel.meter import Meter
+from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.claims import Question
 from cloacina.planner.effects import Effect, StartAttempt
@@ -23,7 +24,6 @@ from cloacina.planner.planner import Planner
 from cloacina.store.contract import Writer, Written
 
 _LOG = logging.getLogger("cloacina")
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 
 
 @dataclass(slots=True)
@@ -122,19 +122,16 @@ class Committer:
                 if claim.rate_key is not None and claim.rate_slot is not None
             },
         )
-        pause_s = _FIRST_PAUSE_S
+        patience = Patience()
         while True:
             try:
                 taken = self._neighbours.taken(question)
             except StoreUnavailableError as error:
-                _LOG.warning("%s; trying again in %g s", error, pause_s)
-                if self._is_out_of_time():
+                if not self._has_paused(patience, error):
                     written.postponed.extend(written.contended)
                     written.contended.clear()  # what they were to start is void
                     self._planner.start_nothing_more()
                     return
-                self._clock.pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 self._planner.give_way(written.contended, taken, self._clock.now())
                 return
@@ -158,7 +155,7 @@ class Committer:
         """
         written = Written(postponed=list(unsaved))
         lost: Sequence[ExecutionState] = ()
-        pause_s = _FIRST_PAUSE_S
+        patience = Patience()
         while written.postponed or self._is_evicted:
             try:
                 if self._is_evicted:
@@ -178,17 +175,20 @@ class Committer:
                 continue
             except StoreUnavailableError as error:
                 written.obstacle = str(error)
-            if written.postponed or self._is_evicted:
-                _LOG.warning("%s; trying again in %g s", written.obstacle, pause_s)
-                if self._is_out_of_time():
-                    self._writer.abandon()  # or it would pass for what is written next
-                    self._planner.start_nothing_more()  # the order to stop is still in the inbox
-                    break
-                self._clock.pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            is_left = written.postponed or self._is_evicted
+            if is_left and not self._has_paused(patience, written.obstacle):
+                self._writer.abandon()  # or it would pass for what is written next
+                self._planner.start_nothing_more()  # the order to stop is still in the inbox
+                break
         written.lost.extend(lost)
         return written
 
-    def _is_out_of_time(self) -> bool:
+    def _has_paused(self, patience: Patience, obstacle: object) -> bool:
+        """Wait before the next try; return ``False`` at once if there is no time left for one."""
+        pause_s = patience.take()
+        _LOG.warning("%s; trying again in %g s", obstacle, pause_s)
         end_us = self._give_up_at_us
-        return end_us is not None and self._clock.now().monotonic_us >= end_us
+        if end_us is not None and self._clock.now().monotonic_us >= end_us:
+            return False
+        self._clock.pause(pause_s)
+        return True

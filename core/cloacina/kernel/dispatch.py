@@ -19,12 +19,13 @@ from cloacina.planner.events import AttemptEnded, Identity
 from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.changes import Changes
-from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
+from cloacina_sdk.executor import Ask, ExecutorMetrics, Reply, TaskExecutor
 from cloacina_sdk.log_line import LogLine
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
+from cloacina_sdk.waiting import Wait
 
 _LOG = logging.getLogger("cloacina")
 
@@ -157,6 +158,8 @@ class Dispatcher:
             _LOG.warning("an executor reported an attempt that does not run here; it is ignored")
             return
         outcome = result.outcome
+        if isinstance(outcome, Wait):
+            outcome = _cannot_wait(outcome)
         if isinstance(outcome, Changes) and self._max_context_bytes:
             excess = excess_of(outcome.applied_to(running.texts), self._max_context_bytes)
             if excess is not None:
@@ -173,6 +176,14 @@ class Dispatcher:
     def said(self, token: str, line: LogLine) -> None:
         """Take a line that an attempt said (see ``Report``). Safe to call from any thread."""
         self._logbook.write(token, line)
+
+    def asked(self, token: str, ask: Ask, answer: Callable[[Reply], None]) -> None:
+        """Refuse what a body asks for (see ``Report``). Safe to call from any thread.
+
+        No task takes a handle yet, so no attempt that runs here can ask.
+        """
+        _LOG.warning("an attempt asked for %s, but its task takes no handle", type(ask).__name__)
+        answer(Reply.LOST)
 
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""
@@ -231,6 +242,16 @@ class Dispatcher:
             priority=identity.priority,
             element=order.element,
         )
+
+
+def _cannot_wait(wait: Wait) -> TaskFailure:
+    return TaskFailure(
+        error_type="CannotWait",
+        message=f"it ended to wait for {wait}, but its task takes no handle",
+        traceback="",
+        is_transient=False,
+        is_fatal=True,
+    )
 
 
 def _too_large(excess: Excess) -> TaskFailure:

@@ -59,8 +59,9 @@ from cloacina.planner.events import (
     TimePassed,
     Verdict,
 )
-from cloacina.planner.execution import ExecutionState, restored
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.planner.restore import restored
 from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
 from cloacina.store.direct import Settled

@@ -10,13 +10,13 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
+from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Requested, StoredExecution, Verdict
 from cloacina.store.direct import Settled
 
 _LOG = logging.getLogger("cloacina")
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _BACKSTOP_US = 5_000_000
 """How long a slot of a key that another runner freed may go unnoticed."""
 
@@ -29,7 +29,7 @@ class Lookout:
         self._neighbours = neighbours
         self._clock = clock
         self._next_us: int | None = None
-        self._pause_s = _FIRST_PAUSE_S
+        self._patience = Patience()
         self._has_asked = False
 
     @property
@@ -47,7 +47,7 @@ class Lookout:
     def has_looked(self) -> None:
         """Note the end of a look around."""
         if self._next_us is None:
-            self._pause_s = _FIRST_PAUSE_S
+            self._patience.reset()
 
     def claim(self) -> Sequence[StoredExecution]:
         """Take over what nobody plans.
@@ -133,6 +133,6 @@ class Lookout:
 
     def look_later(self, error: StoreUnavailableError) -> None:
         """Look around again, as the database could not be asked; later each time."""
-        _LOG.warning("%s; looking again in %g s", error, self._pause_s)
-        self._next_us = self._clock.now().monotonic_us + int(self._pause_s * 1_000_000)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        pause_s = self._patience.take()
+        _LOG.warning("%s; looking again in %g s", error, pause_s)
+        self._next_us = self._clock.now().monotonic_us + int(pause_s * 1_000_000)

@@ -149,7 +149,11 @@ def _of_executors(executors: Mapping[str, ExecutorMetrics]) -> Iterator[Sample]:
     for name, each in executors.items():
         family = "cloacina_executor_attempts_total"
         what = "Attempts that ended at an executor, by its own account."
-        ended = {"Succeeded": each.total_succeeded, "Failed": each.total_failed}
+        ended = {
+            "Succeeded": each.total_succeeded,
+            "Failed": each.total_failed,
+            "Deferred": each.total_deferred,
+        }
         for outcome, count in ended.items():
             yield _count(family, what, count, executor=name, outcome=outcome)
     for name, each in executors.items():

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cloacina.errors import StoreUnavailableError
+from cloacina.model.patience import Patience
 from cloacina.ownership.interest import Interest
 from cloacina.ownership.neighbours import ASKED_FOR_S
 
 _LOG = logging.getLogger("cloacina")
-_FIRST_PAUSE_S: Final = 0.05
 
 HELLO: Final = "h"
 """Rung by a runner that begins to listen: who waits for ends asks it too."""
@@ -94,7 +94,7 @@ class Pulse:
         self._closing = threading.Event()
         self._is_waiting = False
         self._is_asked = False
-        self._pause_s = _FIRST_PAUSE_S
+        self._patience = Patience(longest_s=times.heartbeat_s)
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="cloacina-pulse", daemon=True)
         self._thread.start()
@@ -143,9 +143,9 @@ class Pulse:
             except StoreUnavailableError as error:
                 if self._closing.is_set():
                     return
-                _LOG.warning("%s; trying again in %g s", error, self._pause_s)
-                self._wait(None, self._pause_s)
-                self._pause_s = min(2 * self._pause_s, self._times.heartbeat_s)
+                pause_s = self._patience.take()
+                _LOG.warning("%s; trying again in %g s", error, pause_s)
+                self._wait(None, pause_s)
             else:
                 return
 
@@ -165,7 +165,7 @@ class Pulse:
             now = time.monotonic()
             if now >= beat_at:
                 is_ours = line.renew()
-                self._pause_s = _FIRST_PAUSE_S
+                self._patience.reset()
                 beat_at = now + self._times.heartbeat_s
                 if not is_ours:
                     look_at = now  # the kernel finds out what that means

@@ -1,16 +1,11 @@
 """What the planner wants done once its changes are committed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from cloacina.planner.execution import ExecutionState
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
-
-if TYPE_CHECKING:
-    from cloacina.planner.execution import ExecutionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

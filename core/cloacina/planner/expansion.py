@@ -4,21 +4,16 @@ Elements are numbered behind the tasks of the graph and move in the order of the
 not moved is no more than a place in that order: it has no state here and no row in the database.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from cloacina.model.states import TaskStatus
 from cloacina.planner.slots import Place
+from cloacina.planner.task import TaskState
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, decode, encode, kind_of
 from cloacina_sdk.mapped import Element, Mapped
 from cloacina_sdk.outcome import TaskFailure
-
-if TYPE_CHECKING:
-    from cloacina.planner.execution import TaskState
 
 
 @dataclass(slots=True)

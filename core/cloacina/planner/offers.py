@@ -5,9 +5,7 @@ Rules it upholds:
 * nothing is offered while no other runner is known, and never more than the others have slots;
 * what is offered comes from the head of the queue, and keeps its place: a free slot of this
   runner's own takes an offer back that nobody claimed. It leaves those of equal priority to the
-  others for a moment, or it would take back what it has just offered, over and over;
-* an offer that this runner takes back, withdraws or cancels, and that somebody has claimed at the
-  same time, is conceded: the attempt is theirs.
+  others for a moment, or it would take back what it has just offered, over and over.
 """
 
 from collections.abc import Mapping
@@ -15,17 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cloacina.model.context import texts_of
-from cloacina.model.states import AttemptOutcome, ExecutionStatus, SubStatus, TaskStatus
-from cloacina.planner import decide
+from cloacina.model.states import ExecutionStatus
 from cloacina.planner.events import Now
-from cloacina.planner.execution import (
-    AttemptEnd,
-    AttemptStart,
-    ExecutionState,
-    TaskState,
-)
-from cloacina.planner.offered import SeenOffer, Settlement
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import attempt
 from cloacina.planner.slots import Place, Slots
+from cloacina.planner.task import TaskState
 
 MOST_OFFERED: Final = 256
 """How many offers of one runner are open at most, however many slots the others have."""
@@ -104,7 +97,7 @@ class Offers:
         while self._open and (len(self._open) > self._window or self._is_outranked()):
             last = max(self._open.values(), key=lambda offer: offer.place)
             execution = executions[last.place.execution_id]
-            decide.withdraw(execution, execution.tasks[last.place.task_number])
+            attempt.withdraw(execution, execution.tasks[last.place.task_number])
             self._slots.put_back(self._open.pop(last.key).place)
             changed.append(execution)
         return changed + self._extend(executions, now)
@@ -123,11 +116,11 @@ class Offers:
         changed = []
         for key in list(self._open):
             execution = executions.get(key[0])
-            if execution is None or not _is_offered(execution.tasks[key[1]]):
+            if execution is None or not execution.tasks[key[1]].is_offered:
                 del self._open[key]
             elif execution.status is not ExecutionStatus.RUNNING:
                 del self._open[key]
-                decide.withdraw(execution, execution.tasks[key[1]])
+                attempt.withdraw(execution, execution.tasks[key[1]])
                 changed.append(execution)
         return changed
 
@@ -143,94 +136,19 @@ class Offers:
             if execution is None or execution.status is not ExecutionStatus.RUNNING:
                 continue
             task = execution.tasks[place.task_number]
-            if _is_offered(task) or not task.is_startable(now.utc_us):
+            if task.is_offered or not task.is_startable(now.utc_us):
                 continue
-            texts = texts_of(execution.view(task.number))
+            texts = texts_of(execution.views.seen_by(task.number))
             if sum(map(len, texts.values())) > LONGEST_CONTEXT:
                 kept.append(place)
                 continue
-            decide.offer(execution, task, texts, now.utc_us)
+            attempt.offer(execution, task, texts, now.utc_us)
             offer = _Open(place, now.monotonic_us)
             self._open[offer.key] = offer
             changed.append(execution)
         for place in kept:
             self._slots.put_back(place)
         return changed
-
-
-def adopt(execution: ExecutionState, offers: tuple[SeenOffer, ...], at_us: int) -> None:
-    """Go on with what the last owner offered: withdraw what is open, keep what somebody claimed."""
-    for seen in offers:
-        task = execution.tasks[seen.task_number]
-        is_next = seen.attempt == task.attempt + 1
-        if seen.token is None or seen.runner is None:
-            execution.offers.withdraw(seen.task_number, seen.attempt)
-        elif is_next and task.status is TaskStatus.READY:
-            decide.start(execution, task, seen.token, at_us, seen.runner)
-        elif task.token == seen.token:
-            task.runner = seen.runner
-            task.attempt_started_at_us = seen.claimed_at_us or at_us
-    for task in execution.tasks:
-        if _is_offered(task):
-            task.sub_status = None
-            execution.touch(task)
-
-
-def concede(execution: ExecutionState, seen: SeenOffer, at_us: int) -> TaskState:
-    """Give up an offer that was to be withdrawn, as somebody had claimed it; return its task.
-
-    What this runner started instead has not begun, and now it is the claimer's. What was cancelled
-    meanwhile stays so, and the attempt that began nevertheless is on record.
-    """
-    assert seen.token is not None and seen.runner is not None  # noqa: S101, PT018 - it was claimed
-    task = execution.tasks[seen.task_number]
-    unsaved = execution.unsaved
-    del execution.offers.withdrawn[seen.task_number, seen.attempt]
-    started = AttemptStart(task.number, seen.attempt, seen.token, at_us, seen.runner)
-    if task.status is TaskStatus.READY and task.attempt < seen.attempt:
-        decide.start(execution, task, seen.token, at_us, seen.runner)
-        return task
-    if task.attempt >= seen.attempt:
-        places = [n for n, each in enumerate(unsaved.starts) if _is_attempt(each, seen)]
-        own = unsaved.starts[places[0]]
-        unsaved.starts[places[0]] = replace(own, token=seen.token, runner=seen.runner)
-        if task.token == own.token:
-            task.token, task.runner, task.is_reported = seen.token, seen.runner, False
-            return task
-        ends = [n for n, each in enumerate(unsaved.ends) if _is_attempt(each, seen)]
-        unsaved.ends[ends[0]] = replace(unsaved.ends[ends[0]], token=seen.token)
-    else:
-        task.attempt = seen.attempt
-        end = AttemptEnd(
-            task.number, seen.attempt, seen.token, at_us, AttemptOutcome.CANCELLED, None
-        )
-        unsaved.starts.append(started)
-        unsaved.ends.append(end)
-        execution.touch(task)
-        _record_start(execution, task, at_us)
-    execution.offers.settled.append(
-        Settlement(task.number, seen.attempt, seen.token, is_reported=False)
-    )
-    return task
-
-
-def _record_start(execution: ExecutionState, task: TaskState, at_us: int) -> None:
-    """Put the start of a cancelled attempt into the history, before its task's end."""
-    execution.record("task_started", at_us, task.number)
-    history = execution.unsaved.history
-    line = history.pop()
-    place = next(n for n, each in enumerate(history) if each.task_number == task.number)
-    history.insert(place, line)
-    first = execution.event_count - len(history) + 1
-    history[:] = [replace(each, seq=first + n) for n, each in enumerate(history)]
-
-
-def _is_attempt(part: AttemptStart | AttemptEnd, seen: SeenOffer) -> bool:
-    return (part.task_number, part.attempt) == (seen.task_number, seen.attempt)
-
-
-def _is_offered(task: TaskState) -> bool:
-    return task.sub_status is SubStatus.OFFERED
 
 
 def _is_away(executions: Executions, key: _Key) -> bool:

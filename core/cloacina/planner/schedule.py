@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
-from cloacina.model.states import ExecutionStatus, SubStatus, TaskStatus
-from cloacina.planner import decide, mapped, overdue
-from cloacina.planner.claims import NOTHING, Claim, Waiting
+from cloacina.model.states import ExecutionStatus
+from cloacina.planner import overdue
+from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.effects import StartAttempt
 from cloacina.planner.events import Identity, Now
-from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.lanes import Lanes
+from cloacina.planner.moves import attempt, mapped
 from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Place, Slots
+from cloacina.planner.task import TaskState
 from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
@@ -80,6 +82,11 @@ class Schedule:
     def max_context_bytes(self) -> int:
         """How large the context may be that an execution ends with; 0 for no limit."""
         return self._limits.max_context_bytes
+
+    @property
+    def max_slots(self) -> int:
+        """How many attempts may run at once."""
+        return self._limits.slots
 
     @property
     def free_slots(self) -> int:
@@ -304,7 +311,7 @@ class Schedule:
         now: Now,
     ) -> StartAttempt:
         token = self._sources.new_token()
-        decide.start(execution, task, token, now.utc_us, claim=claim)
+        attempt.start(execution, task, token, now.utc_us, claim=claim)
         self._slots.take(token, pool)
         self.lanes.take(token, claim, execution.spec(task.number).throttle)
         self.limit_attempt(execution, task, now)
@@ -312,7 +319,7 @@ class Schedule:
         texts: Mapping[str, str]
         expansion = execution.expansion_of(task)
         if expansion is None:
-            texts = texts_of(execution.view(task.number))
+            texts = texts_of(execution.views.seen_by(task.number))
         else:
             texts = mapped.texts_of_elements(execution, expansion)
             element = expansion.element(task)
@@ -324,36 +331,3 @@ class Schedule:
             texts=texts,
             element=element,
         )
-
-    def waiting_for(self, execution: ExecutionState, task_number: int) -> Waiting | None:
-        """Return why a task or element that is ready does not start; ``None`` if it is not ready.
-
-        For a mapped task it is said of its next element.
-        """
-        task = execution.task(task_number)
-        expansion = None if task is None else execution.expansion_of(task)
-        is_next = expansion is not None and expansion.parent is task and expansion.has_more
-        if task is None or (task.status is not TaskStatus.READY and not is_next):
-            return None
-        if task.sub_status is SubStatus.RETRYING and task.due_at_us is not None:
-            return Waiting(kind="delay")
-        if expansion is not None and task_number in expansion.waiting:
-            return Waiting(kind="elements", limit=expansion.mapped.max_parallel)
-        return self._waits_for_limit(execution, task) or self._waits_for_slot(execution, task)
-
-    def _waits_for_limit(self, execution: ExecutionState, task: TaskState) -> Waiting | None:
-        throttle = execution.spec(task.number).throttle
-        found = self.lanes.waits_for(execution.id, task.number)
-        if throttle is None or found is None:
-            return None
-        kind, name = found
-        count = None if throttle.rate is None else throttle.rate.count
-        return Waiting(
-            kind=kind, name=name, limit=throttle.max_concurrent if kind == "key" else count
-        )
-
-    def _waits_for_slot(self, execution: ExecutionState, task: TaskState) -> Waiting:
-        if not self._slots.free:
-            return Waiting(kind="slot", limit=self._limits.slots)
-        pool = self.pool_of(execution, task)
-        return Waiting(kind="slot", name=pool.name, limit=pool.capacity)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from heapq import heappop, heappush
 
-from cloacina.planner.execution import TaskState
+from cloacina.planner.task import TaskState
 
 
 class Alarm(Enum):

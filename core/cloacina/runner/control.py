@@ -1,14 +1,12 @@
 """What people ask of executions through a runner, whichever runner has them."""
 
-from abc import ABC, abstractmethod
-
 from cloacina.errors import WishRefusedError
 from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
 from cloacina.planner.events import Requested
-from cloacina.runner.engine import Engine
 from cloacina.runner.explaining import explain
 from cloacina.runner.handle import ExecutionHandle
+from cloacina.runner.records import Records
 from cloacina.runner.submission import check_priority
 from cloacina.runtime import Runtime
 from cloacina.store import reader
@@ -18,18 +16,21 @@ from cloacina.store.url import Location
 _PATIENCE_S = 10.0
 
 
-class Control(ABC):
-    """The half of a runner that controls executions. Safe to use from several threads."""
+class Control(Records):
+    """The part of a runner that controls executions. Safe to use from several threads."""
 
     runtime: Runtime
     _location: Location
 
-    @abstractmethod
-    def _require_engine(self) -> Engine: ...
-
-    @abstractmethod
     def handle(self, execution_id: str) -> ExecutionHandle:
-        """Return a handle to any execution of this database."""
+        """Return a handle to any execution of this database, whichever runner has it.
+
+        Raises:
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        self.execution(execution_id)
+        ended = self._require_engine().await_end(execution_id)
+        return ExecutionHandle(execution_id, ended, self)
 
     def cancel(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
         """End an execution: start nothing more, and ask what runs to end.

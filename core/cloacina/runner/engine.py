@@ -21,7 +21,7 @@ from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.migrate import Target
+from cloacina.planner.moves.migrate import Target
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
 from cloacina.planner.standing import Standing

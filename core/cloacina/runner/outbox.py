@@ -18,13 +18,12 @@ from cloacina.errors import (
     StoreUnavailableError,
     SubmissionRolledBackError,
 )
+from cloacina.model.patience import Patience
 from cloacina.planner.execution import ExecutionState
 from cloacina.store.commit_watch import CommitWatch
 from cloacina.store.reader import Connection
 
 _LOG = logging.getLogger("cloacina")
-_FIRST_PAUSE_S: Final = 0.001
-_LONGEST_PAUSE_S: Final = 1.0
 _PATIENCE_S: Final = 60.0
 """For how long after it was announced a commit is looked for."""
 
@@ -51,7 +50,7 @@ class Outbox:
         self._expected: dict[str, list[Future[ExecutionState]]] = {}
         self._sought: dict[str, float] = {}
         """Until when (monotonic) to look for those whose transaction ended."""
-        self._pause_s = _FIRST_PAUSE_S
+        self._patience = Patience(first_s=0.001, longest_s=1.0)
         self._thread: threading.Thread | None = None
         self._is_closing = False
 
@@ -88,7 +87,7 @@ class Outbox:
             if self._is_closing:
                 return
             self._sought[execution_id] = time.monotonic() + patience_s
-            self._pause_s = _FIRST_PAUSE_S
+            self._patience.reset()
             self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -101,13 +100,12 @@ class Outbox:
             try:
                 found = self._find(sought)
             except StoreUnavailableError as error:
-                _LOG.warning("%s; looking again in %g s", error, self._pause_s)
+                _LOG.warning("%s; looking again in %g s", error, self._patience.next_s)
             else:
                 self._settle(sought, found)
             with self._changed:
                 if self._sought and not self._is_closing:
-                    self._changed.wait(self._pause_s)
-                    self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+                    self._changed.wait(self._patience.take())
 
     def _to_be_sought(self) -> list[str]:
         with self._changed:

@@ -6,8 +6,9 @@ from functools import cached_property
 from cloacina.errors import TaskFailedError
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.task import TaskState
 from cloacina.store.timestamps import to_text
 from cloacina_sdk.context import Context
 
@@ -108,7 +109,7 @@ class WorkflowResult:
 
     @cached_property
     def _final_texts(self) -> dict[str, str]:
-        return texts_of(self._execution.final_view())
+        return texts_of(self._execution.views.final())
 
     @cached_property
     def tasks(self) -> dict[str, TaskResult]:

@@ -1,50 +1,36 @@
 """``DefaultRunner``: open a database and run workflows on it, durably."""
 
 import asyncio
-import atexit
-import os
-import threading
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cloacina.errors import (
-    ForkedRunnerError,
     InvalidConfigError,
     PackageInUseError,
-    RunnerClosedError,
     RunningLoopError,
 )
 from cloacina.executors.routing import RoutingConfig
 from cloacina.packages.config import PackageConfig
 from cloacina.packages.loader import LoadedPackage, PackageLoader
-from cloacina.planner.execution import restored
 from cloacina.plugins import new_plugin_manager, notify, refuse_executors, register_plugin
 from cloacina.runner.builder import DefaultRunnerBuilder
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.control import Control
 from cloacina.runner.engine import Engine
-from cloacina.runner.events import EventStream
 from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
+from cloacina.runner.lifetime import Lifetime
 from cloacina.runner.result import WorkflowResult
 from cloacina.runner.submission import ContextLike, SubmitOptions
 from cloacina.runner.submitter import Submitter
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
-from cloacina.store.events import Page, read_events
-from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.outbox import CallersConnection
-from cloacina.store.retention import prune
 from cloacina.store.url import Location, parse_location
-from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.executor import ExecutorMetrics, TaskExecutor
 from cloacina_sdk.metrics import Sample
-
-_OPEN: "set[DefaultRunner]" = set()
-"""Runners that were not shut down yet; a forgotten one lives on until the process ends."""
 
 
 class DefaultRunner(Control):
@@ -96,8 +82,6 @@ class DefaultRunner(Control):
         self.runtime = runtime if runtime is not None else default_runtime()
         self.plugins = new_plugin_manager()
         self._location = parse_location(database_url, schema)
-        self._process_id = os.getpid()
-        self._lock = threading.Lock()
         for plugin in plugins:
             register_plugin(self.plugins, plugin, self.runtime)
         package_config = packages or PackageConfig()
@@ -116,13 +100,13 @@ class DefaultRunner(Control):
             slots=self._config.max_concurrent_tasks,
             max_context_bytes=self._config.max_context_bytes,
         )
-        self._engine: Engine | None = Engine(
-            self._location, self._config, self.runtime, self.plugins, fleet
+        self._lifetime = Lifetime(
+            Engine(self._location, self._config, self.runtime, self.plugins, fleet),
+            self._config.shutdown_timeout_seconds,
         )
         self._submitter = Submitter(
             self.runtime, self._require_engine, self, max_bytes=self._config.max_context_bytes
         )
-        _OPEN.add(self)
         self._offer_metrics()
 
     @property
@@ -291,127 +275,17 @@ class DefaultRunner(Control):
         handle = await self._submitter.begin_async(workflow, context, options)
         return await handle.wait_async(self._config.workflow_timeout_seconds)
 
-    def handle(self, execution_id: str) -> ExecutionHandle:
-        """Return a handle to any execution of this database, whichever runner has it.
-
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
-        """
-        self.execution(execution_id)
-        ended = self._require_engine().await_end(execution_id)
-        return ExecutionHandle(execution_id, ended, self)
-
-    def execution(self, execution_id: str) -> WorkflowResult:
-        """Return any execution of this database as it stands now.
-
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
-        """
-        with self._require_engine().database.read() as connection:
-            return WorkflowResult(restored(reader.load(connection, execution_id)))
-
-    def logs(
-        self, execution_id: str, task: str | None = None, attempt: int | None = None
-    ) -> list[TaskLog]:
-        """Return what the attempts of an execution printed and logged, in order.
-
-        Log records of all tasks are kept, what is printed only of packages' tasks; of one attempt
-        at most 10,000 lines and 1 MiB. What an attempt that runs says is there after a second or
-        two, the rest with its end.
-
-        Args:
-            execution_id: of any execution of this database.
-            task: only of this task.
-            attempt: only of its attempts of this number, counted from 1.
-
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
-            TaskNotFoundError: if it has no task with that id.
-        """
-        with self._require_engine().database.read() as connection:
-            return task_logs(connection, execution_id, task, attempt)
-
-    def executions(
-        self, *, status: str | None = None, workflow: str | None = None, limit: int = 50
-    ) -> list[reader.ExecutionSummary]:
-        """Return the newest executions, newest first."""
-        with self._require_engine().database.read() as connection:
-            return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
-
-    def events(self, execution_id: str, *, after: int = 0, follow: bool = True) -> EventStream:
-        """Return the history of any execution of this database, whichever runner writes it.
-
-        One event tells of each change of state. Iterate with ``for`` or ``async for``. While it is
-        followed nothing is polled on SQLite: the runner that writes wakes the stream.
-
-        Args:
-            execution_id: of the execution; that there is none is found when the stream is read.
-            after: leave out the events up to this sequence.
-            follow: go on until the execution has ended; else end with what there is now.
-
-        Raises:
-            InvalidConfigError: if ``after`` is no sequence.
-        """
-        if type(after) is not int or after < 0:
-            raise InvalidConfigError("after", after, "a whole number from 0")
-        self._require_engine()
-        stream = EventStream(execution_id, self, after=after, is_following=follow)
-        self._require_engine().bulletin.add(stream)
-        return stream
-
-    def read_events(self, execution_id: str, after: int) -> Page:
-        """Return the events that follow a sequence, at most 500 of them (for ``EventStream``).
-
-        Raises:
-            ExecutionNotFoundError: if there is none with that id.
-        """
-        with self._require_engine().database.read() as connection:
-            return read_events(connection, execution_id, after)
-
-    def ask_for_changes(self) -> None:
-        """Have the other runners ring when they change something (for ``EventStream``)."""
-        self._require_engine().ask_for_changes()
-
-    def prune(self, *, older_than: timedelta | float | str) -> int:
-        """Remove the executions that ended longer ago than that, with all that belongs to them.
-
-        Works in small transactions, beside runners that are busy. What has not ended stays.
-
-        Args:
-            older_than: a timedelta, seconds, or text such as ``"30d"``.
-
-        Returns:
-            how many executions were removed.
-
-        Raises:
-            InvalidDurationError: if it is no duration.
-            StoreUnavailableError: if the database cannot be used now; what was removed stays so.
-        """
-        engine = self._require_engine()
-        age_us = to_milliseconds(older_than) * 1000
-        return prune(engine.database, max(0, engine.clock.now().utc_us - age_us))
-
     def shutdown(self) -> None:
         """Start nothing more, let attempts that run end, and leave the rest in the database.
 
         Waits at most ``config.shutdown_timeout_seconds``. Calling it again does nothing.
         """
-        with self._lock:
-            engine, self._engine = self._engine, None
-        if engine is not None and os.getpid() == self._process_id:
-            _OPEN.discard(self)
-            engine.bulletin.changed()  # whoever follows finds the runner closed
-            engine.close(self._config.shutdown_timeout_seconds)
+        self._lifetime.end()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.shutdown()
 
     async def __aenter__(self) -> Self:
@@ -419,25 +293,15 @@ class DefaultRunner(Control):
         self._require_engine().adopt_loop(asyncio.get_running_loop())
         return self
 
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await asyncio.to_thread(self.shutdown)
 
     def __repr__(self) -> str:
-        state = "open" if self._engine is not None else "shut down"
+        state = "shut down" if self._lifetime.is_over else "open"
         return f"DefaultRunner({self._location.shown!r}, {state})"
 
     def _require_engine(self) -> Engine:
-        if os.getpid() != self._process_id:
-            raise ForkedRunnerError(self._process_id)
-        engine = self._engine
-        if engine is None:
-            raise RunnerClosedError
-        return engine
+        return self._lifetime.engine
 
 
 def _taken(config: object) -> DefaultRunnerConfig:
@@ -454,11 +318,3 @@ def _refuse_on_loop(call: str, instead: str) -> None:
     except RuntimeError:
         return
     raise RunningLoopError(call, instead)
-
-
-def _shutdown_all_runners() -> None:
-    for runner in list(_OPEN):
-        runner.shutdown()
-
-
-atexit.register(_shutdown_all_runners)

@@ -16,7 +16,7 @@ from cloacina.model.states import Answer
 from cloacina.planner import direct
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.reopen import reopened
+from cloacina.planner.moves.reopen import reopened
 from cloacina.store import commands, offers, reader
 from cloacina.store.batch import Batch
 from cloacina.store.ownership import has_ended, is_free

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from cloacina.model.states import Answer
 from cloacina.planner.events import Identity, Now, Requested, Verdict
-from cloacina.planner.migrate import Target, migrated, obstacles
+from cloacina.planner.moves.migrate import Target, migrated, obstacles
 from cloacina.store import commands, direct, reader
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.offers import remove_open_offers
 from cloacina.store.renumber import renumber
-from cloacina.store.rows import GraphRow
+from cloacina.store.rows.execution import GraphRow
 from cloacina.store.tables import EXECUTIONS
 
 FindTarget = Callable[[Identity, str | None], Target | None]

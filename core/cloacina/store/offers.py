@@ -10,16 +10,17 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from cloacina.planner.events import Identity
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
-from cloacina.store.log_rows import log_line
+from cloacina.store.identity import identity_of
+from cloacina.store.rows.log import log_line
 from cloacina.store.tables import EXECUTIONS, OFFERS, RUNNERS, TASK_LOGS
 from cloacina.store.timestamps import from_text, to_text
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Wait
 
 _LOG = logging.getLogger("cloacina")
 _C: Final = OFFERS.c
@@ -140,15 +141,7 @@ def _is(offer: OpenOffer) -> sa.ColumnElement[bool]:
 
 def _open(row: sa.RowMapping) -> OpenOffer:
     return OpenOffer(
-        identity=Identity(
-            execution_id=row["execution_id"],
-            tenant=row["tenant"],
-            package=row["package"],
-            package_digest=row["package_digest"],
-            workflow=row["workflow"],
-            workflow_version=row["workflow_version"],
-            priority=row["priority"],
-        ),
+        identity=identity_of(row, row["execution_id"]),
         task=row["task"],
         task_number=row["task_number"],
         attempt=row["attempt"],
@@ -177,9 +170,12 @@ def _result(text: str, token: str) -> Changes | TaskFailure:
     """Return what a runner reported; what cannot be read is a failure of its attempt."""
     try:
         result = ExecutionResult.from_json(text)
-        if result.token == token:
+        if result.token != token:
+            problem = "it is about another attempt"
+        elif isinstance(result.outcome, Wait):
+            problem = "it waits, which no attempt does that was offered"
+        else:
             return result.outcome
-        problem = "it is about another attempt"
     except ValueError as error:
         problem = str(error)
     _LOG.error("a runner reported what cannot be read: %s", problem)

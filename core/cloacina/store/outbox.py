@@ -21,10 +21,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.errors import EngineError, StoreUnavailableError, WrongConnectionError
 from cloacina.planner.events import Identity, Submitted
-from cloacina.planner.execution import ExecutionState, TaskState
-from cloacina.store import rows
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.task import TaskState
 from cloacina.store.contract import Database
 from cloacina.store.idempotency import Earlier, find_earlier
+from cloacina.store.rows.execution import GraphRow, new_execution
+from cloacina.store.rows.history import new_events
+from cloacina.store.rows.task import new_tasks
 from cloacina.store.schema import schema_of
 from cloacina.store.tables import EVENTS, EXECUTIONS, GRAPHS, TASKS
 
@@ -117,17 +120,17 @@ class _Placing:
 
     def place(self, event: Submitted, at_us: int) -> Earlier | None:
         execution = _new_state(event, at_us)
-        graph = rows.GraphRow(**_graph_of(event))
+        graph = GraphRow(**_graph_of(event))
         self._insert(GRAPHS, [graph], is_missing_only=True)
         self._check_transaction()
         has_key = event.identity.idempotency_key is not None
         if has_key and (earlier := self._earlier(event.identity)) is not None:
             return earlier
-        row = rows.new_execution(execution, None, event.topology.digest)
+        row = new_execution(execution, None, event.topology.digest)
         if not self._insert(EXECUTIONS, [row], is_missing_only=has_key):
             return self._earlier(event.identity)  # somebody was quicker
-        self._insert(TASKS, rows.new_tasks(execution))
-        self._insert(EVENTS, rows.new_events(execution))
+        self._insert(TASKS, new_tasks(execution))
+        self._insert(EVENTS, new_events(execution))
         return None
 
     def _earlier(self, identity: Identity) -> Earlier | None:
@@ -206,8 +209,8 @@ def _new_state(event: Submitted, at_us: int) -> ExecutionState:
         input_texts=event.input_texts,
         epoch=0,
         created_at_us=at_us,
+        tasks=[TaskState(number=number) for number in range(len(event.topology))],
     )
-    execution.tasks = [TaskState(number=number) for number in range(len(event.topology))]
     for task in execution.tasks:
         execution.touch(task)
     execution.record("execution_submitted", at_us)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -19,6 +19,7 @@ from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
 from cloacina.store import limits
 from cloacina.store.graphs import parse_graph
+from cloacina.store.identity import identity_of
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
 
@@ -150,7 +151,7 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
     columns = EXECUTIONS.c
     query = (
         sa.select(
-            columns.id.label("execution_id"),
+            columns.id,
             columns.tenant,
             columns.package,
             columns.package_digest,
@@ -165,16 +166,17 @@ def unowned(connection: sa.Connection) -> list[Unowned]:
         .where(_IS_FREE, _UNFINISHED)
         .order_by(columns.id)
     )
-    found = (_unowned(**row) for row in connection.execute(query).mappings().all())
+    found = (_unowned(row) for row in connection.execute(query).mappings().all())
     return [execution for execution in found if execution is not None]
 
 
-def _unowned(document: str, epoch: int, stopping: str | None, **identity: Any) -> Unowned | None:
+def _unowned(row: sa.RowMapping) -> Unowned | None:
     try:
-        return Unowned(Identity(**identity), parse_graph(document), epoch, stopping is not None)
+        topology = parse_graph(row["document"])
     except ValueError as error:  # one damaged row must not keep the others from going on
-        _LOG.error("the graph of execution %s cannot be read: %s", identity["execution_id"], error)
+        _LOG.error("the graph of execution %s cannot be read: %s", row["id"], error)
         return None
+    return Unowned(identity_of(row, row["id"]), topology, row["epoch"], row["stopping"] is not None)
 
 
 def claim(

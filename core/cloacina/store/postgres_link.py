@@ -24,7 +24,7 @@ from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.store.batch import Batch
 from cloacina.store.limits import KEY_SLOTS, RATE_SLOTS
 from cloacina.store.postgres_faults import is_passing
-from cloacina.store.rows import OfferWithdrawal
+from cloacina.store.rows.offer import OfferWithdrawal
 from cloacina.store.statements import CLAIM_OF_OFFER, Compiled, Schemas, seen_claim, steps
 from cloacina.store.tables import EXECUTIONS, RUNNERS, UNIQUE_KEY
 from cloacina.store.writer import (

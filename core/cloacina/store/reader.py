@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloacina.errors import ExecutionNotFoundError
-from cloacina.planner.events import Identity, StoredExecution, StoredTask
+from cloacina.planner.events import StoredExecution, StoredTask
 from cloacina.store.graphs import parse_graph
+from cloacina.store.identity import identity_of
 from cloacina.store.tables import (
     ATTEMPTS,
     EVENTS,
@@ -60,16 +61,7 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
         sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.execution_id == execution_id)
     ).scalar_one()
     return StoredExecution(
-        identity=Identity(
-            execution_id=execution_id,
-            tenant=row["tenant"],
-            package=row["package"],
-            package_digest=row["package_digest"],
-            workflow=row["workflow"],
-            workflow_version=row["workflow_version"],
-            priority=row["priority"],
-            idempotency_key=row["idempotency_key"],
-        ),
+        identity=identity_of(row, execution_id, row["idempotency_key"]),
         topology=parse_graph(row["document"]),
         input_texts=Context.from_json(row["input"]).texts(),
         status=row["status"],

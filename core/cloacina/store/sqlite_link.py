@@ -8,7 +8,7 @@ from sqlalchemy.dialects import sqlite
 
 from cloacina.errors import StoreUnavailableError
 from cloacina.store.batch import Batch
-from cloacina.store.rows import OfferWithdrawal
+from cloacina.store.rows.offer import OfferWithdrawal
 from cloacina.store.statements import CLAIM_OF_OFFER, FENCE, Compiled, Row, seen_claim, steps
 from cloacina.store.tables import ATTEMPTS, EXECUTIONS
 from cloacina.store.writer import (

@@ -11,8 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.planner.offered import SeenOffer
-from cloacina.store import rows
-from cloacina.store.log_rows import NewLogLine
+from cloacina.store.rows.attempt import AttemptClose, NewAttempt
+from cloacina.store.rows.execution import ExecutionMove, GraphRow, NewExecution
+from cloacina.store.rows.history import NewEvent
+from cloacina.store.rows.log import NewLogLine
+from cloacina.store.rows.offer import NewOffer, OfferSettlement, OfferStop, OfferWithdrawal
+from cloacina.store.rows.reply import CommandReply
+from cloacina.store.rows.task import NewTask, TaskMove
 from cloacina.store.tables import (
     ATTEMPTS,
     COMMANDS,
@@ -51,14 +56,14 @@ def _update(table: sa.Table, *fields: str) -> sa.Update:
     return sa.update(table).values({name: sa.bindparam(name) for name in fields})
 
 
-INSERT_EXECUTION = _insert(EXECUTIONS, rows.NewExecution)
+INSERT_EXECUTION = _insert(EXECUTIONS, NewExecution)
 INSERT_TASK = sa.insert(TASKS).values(
-    {name.removeprefix("to_"): sa.bindparam(name) for name in rows.NewTask._fields}
+    {name.removeprefix("to_"): sa.bindparam(name) for name in NewTask._fields}
 )
-INSERT_ATTEMPT = _insert(ATTEMPTS, rows.NewAttempt)
+INSERT_ATTEMPT = _insert(ATTEMPTS, NewAttempt)
 INSERT_LOG_LINE = _insert(TASK_LOGS, NewLogLine)
-INSERT_EVENT = _insert(EVENTS, rows.NewEvent)
-INSERT_OFFER = _insert(OFFERS, rows.NewOffer)
+INSERT_EVENT = _insert(EVENTS, NewEvent)
+INSERT_OFFER = _insert(OFFERS, NewOffer)
 
 _THIS_OFFER = sa.and_(
     OFFERS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
@@ -197,19 +202,19 @@ class Step:
 
 _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     # in the order in which foreign keys allow them, after the graphs
-    ("executions", INSERT_EXECUTION, rows.NewExecution, False),
-    ("tasks", INSERT_TASK, rows.NewTask, False),
-    ("offer_withdrawals", WITHDRAW_OFFER, rows.OfferWithdrawal, True),
-    ("offer_stops", STOP_OFFER, rows.OfferStop, True),
-    ("offer_settlements", SETTLE_OFFER, rows.OfferSettlement, True),
-    ("task_moves", MOVE_TASK, rows.TaskMove, True),
-    ("attempts", INSERT_ATTEMPT, rows.NewAttempt, False),
-    ("attempt_closes", CLOSE_ATTEMPT, rows.AttemptClose, True),
-    ("offers", INSERT_OFFER, rows.NewOffer, False),
-    ("execution_moves", MOVE_EXECUTION, rows.ExecutionMove, True),
+    ("executions", INSERT_EXECUTION, NewExecution, False),
+    ("tasks", INSERT_TASK, NewTask, False),
+    ("offer_withdrawals", WITHDRAW_OFFER, OfferWithdrawal, True),
+    ("offer_stops", STOP_OFFER, OfferStop, True),
+    ("offer_settlements", SETTLE_OFFER, OfferSettlement, True),
+    ("task_moves", MOVE_TASK, TaskMove, True),
+    ("attempts", INSERT_ATTEMPT, NewAttempt, False),
+    ("attempt_closes", CLOSE_ATTEMPT, AttemptClose, True),
+    ("offers", INSERT_OFFER, NewOffer, False),
+    ("execution_moves", MOVE_EXECUTION, ExecutionMove, True),
     ("logs", INSERT_LOG_LINE, NewLogLine, False),
-    ("events", INSERT_EVENT, rows.NewEvent, False),
-    ("replies", ANSWER_COMMAND, rows.CommandReply, False),
+    ("events", INSERT_EVENT, NewEvent, False),
+    ("replies", ANSWER_COMMAND, CommandReply, False),
 )
 
 
@@ -221,7 +226,7 @@ def _insert_graph(dialect: sa.Dialect) -> sa.Insert:
 
 def steps(dialect: sa.Dialect, schemas: Schemas | None = None) -> tuple[Step, ...]:
     """Return the statements of a commit, as ``dialect``'s driver takes them, in their order."""
-    graphs = ("graphs", _insert_graph(dialect), rows.GraphRow, False)
+    graphs = ("graphs", _insert_graph(dialect), GraphRow, False)
     return tuple(
         Step(
             kind=kind,

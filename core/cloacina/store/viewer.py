@@ -4,7 +4,6 @@ Every call reads one consistent state; nothing waits for a writer.
 """
 
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Protocol, Self, assert_never
 
 import sqlalchemy as sa
@@ -143,12 +142,7 @@ class Viewer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._look.close()
 
 

@@ -14,6 +14,7 @@ from cloacina.executors.loop import LoopExecutor
 from cloacina.executors.threads import ThreadExecutor
 from cloacina.executors.workers import WorkerExecutor
 from cloacina_native.worker_process import WorkerProcess
+from cloacina_sdk.executor import Ask, Reply
 from cloacina_sdk.json_text import JsonValue, encode
 from engine.executors import conformity
 from engine.executors.gate import DEADLINE_S
@@ -65,6 +66,9 @@ class Bench:
 
     def said(self, token: str, line: LogLine) -> None:
         self.lines.put((token, line))
+
+    def asked(self, token: str, ask: Ask, answer: Callable[[Reply], None]) -> None:
+        raise AssertionError(f"no body here takes a handle, but {token} asked for {ask}")
 
     def start(self, body: str, values: Mapping[str, JsonValue] | None = None) -> str:
         """Start an attempt that has travelled as JSON; return its token."""

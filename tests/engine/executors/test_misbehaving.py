@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,8 @@ from cloacina import (
 )
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.collect import collecting
+from cloacina_sdk.executor import Checkpoint, Park, Reply
+from cloacina_sdk.waiting import Wait
 from engine.executors.gate import DEADLINE_S
 
 DONE = Changes(assigned={"done": "true"}, removed=frozenset())
@@ -186,6 +189,31 @@ def test_one_that_reports_no_result_is_told_so(runtime: Runtime, tmp_path: Path)
 
     result = run_both(tmp_path, runtime, Odd(start))
     assert "takes an ExecutionResult, not str" in (result.error_message or "")
+
+
+@pytest.mark.parametrize("ask", [None, "Park", Checkpoint(text="NaN"), Checkpoint(text="")])
+def test_one_that_asks_for_what_cannot_be_granted_is_told_so(
+    runtime: Runtime, tmp_path: Path, ask: Any
+) -> None:
+    def start(event: TaskReadyEvent, report: Report) -> None:
+        report.asked(event.token, ask, lambda _reply: None)
+
+    result = run_both(tmp_path, runtime, Odd(start))
+    assert "report.asked() takes an Ask" in (result.error_message or "")
+
+
+def test_one_that_asks_or_waits_for_a_task_without_a_handle_gets_nothing(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    answers: list[Reply] = []
+
+    def start(event: TaskReadyEvent, report: Report) -> None:
+        report.asked(event.token, Park(), answers.append)
+        report.finished(ExecutionResult.waiting(event.token, Wait.event("dawn")))
+
+    result = run_both(tmp_path, runtime, Odd(start))
+    assert answers == [Reply.LOST]
+    assert "CannotWait: it ended to wait for the event 'dawn'" in (result.error_message or "")
 
 
 def test_one_that_blocks_holds_up_nobody_else(runtime: Runtime, tmp_path: Path) -> None:

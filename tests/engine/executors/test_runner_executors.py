@@ -19,7 +19,6 @@ from cloacina import (
 )
 from cloacina.errors import InvalidRoutingError, UnknownExecutorError
 from cloacina.packages.config import PackageConfig
-from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import hookimpl
 from engine.databases import Where
 from engine.executors import conformity
@@ -29,13 +28,6 @@ from packages.makers import a_package, a_trust
 
 QUICK = DefaultRunnerConfig(cancel_grace_seconds=0.1, shutdown_timeout_seconds=10)
 FAR = RoutingConfig(rules=[RoutingRule("*::far-*", "far")])
-
-
-@pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    own = Runtime()
-    with collecting(own.collection):
-        yield own
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from cloacina.ctl.execution.options import database_option, json_option, open_vi
 from cloacina.ctl.output import write_json
 from cloacina.ctl.report import result_document, result_lines
 from cloacina.ctl.settings import Settings, pass_settings
-from cloacina.planner.execution import restored
+from cloacina.planner.restore import restored
 from cloacina.runner.result import WorkflowResult
 
 

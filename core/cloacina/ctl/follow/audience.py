@@ -1,7 +1,6 @@
 """Those who watch: nobody, a stream that takes lines, or a terminal."""
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import IO, Protocol, Self
 
 import click
@@ -23,12 +22,7 @@ class Audience(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_error: object) -> None: ...
 
 
 class Nobody:
@@ -40,12 +34,7 @@ class Nobody:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         return None
 
 

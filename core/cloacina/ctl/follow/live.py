@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
 from typing import IO, Self
 
 from rich.console import Console, Group, RenderableType
@@ -58,12 +57,7 @@ class LiveTree:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
     def _drawn(self) -> RenderableType:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from cloacina.model.states import TaskStatus
-from cloacina.planner import decide
 from cloacina.planner.claims import NOTHING
-from cloacina.planner.execution import AttemptStart, ExecutionState, TaskState
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import decide
+from cloacina.planner.task import TaskState
+from cloacina.planner.unsaved import AttemptStart
 
 
 def take_back(execution: ExecutionState, start: AttemptStart, at_us: int) -> TaskState | None:

@@ -1,10 +1,10 @@
-"""The rows of what attempts said."""
+"""Rows of what attempts said."""
 
 from typing import NamedTuple
 
 from cloacina.planner.events import SaidLine
 from cloacina.planner.execution import ExecutionState
-from cloacina.store.rows import plain
+from cloacina.store.rows.text import plain
 from cloacina.store.timestamps import to_text
 
 

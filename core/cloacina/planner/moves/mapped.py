@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import TaskStatus
-from cloacina.planner.execution import ExecutionState, TaskState
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion, list_under
+from cloacina.planner.task import TaskState
 from cloacina_sdk.mapped import Mapped
 
 
@@ -22,7 +23,7 @@ def expand(execution: ExecutionState, task: TaskState, mapped: Mapped, at_us: in
     Raises:
         NoListError: if there is no list to run over.
     """
-    texts = texts_of(execution.view(task.number))
+    texts = texts_of(execution.views.seen_by(task.number))
     count = len(list_under(mapped.over, texts))
     task.move(TaskStatus.RUNNING)
     task.started_at_us = at_us
@@ -37,7 +38,7 @@ def expand(execution: ExecutionState, task: TaskState, mapped: Mapped, at_us: in
 def texts_of_elements(execution: ExecutionState, expansion: Expansion) -> Mapping[str, str]:
     """Return what the bodies of all elements see: one object, however many there are."""
     if expansion.texts is None:
-        expansion.texts = texts_of(execution.view(expansion.parent.number))
+        expansion.texts = texts_of(execution.views.seen_by(expansion.parent.number))
     return expansion.texts
 
 

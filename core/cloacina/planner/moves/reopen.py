@@ -6,9 +6,10 @@ number of its last attempt, so that its history goes on; its failures are counte
 
 from cloacina.errors import ExecutionNotRetryableError
 from cloacina.model.states import EXECUTION_RETRY_MOVES, TaskStatus
-from cloacina.planner import decide
 from cloacina.planner.events import StoredExecution
-from cloacina.planner.execution import ExecutionState, restored
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import conclude, decide
+from cloacina.planner.restore import restored
 
 _TO_RUN_AGAIN = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
@@ -40,7 +41,7 @@ def reopened(stored: StoredExecution, at_us: int, *, from_failed: bool) -> Execu
     for task in decide.reconsider(execution, numbers, at_us):
         decide.hold(execution, task, at_us)
     if not execution.unfinished:  # nothing had failed, or a rule forbids all that is left
-        decide.conclude(execution, at_us)
+        conclude.conclude(execution, at_us)
     return execution
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 
 from cloacina.model.states import SubStatus, TaskStatus
 from cloacina.model.topology import Topology
-from cloacina.planner import decide
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
-from cloacina.planner.execution import ExecutionState, TaskState, restored
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import conclude, decide
+from cloacina.planner.restore import restored
+from cloacina.planner.task import TaskState
 from cloacina_sdk.spec import TaskSpec
 
 
@@ -62,10 +64,11 @@ def migrated(stored: StoredExecution, target: Target, at_us: int) -> Migration:
     removed = tuple(was for was, now in places.items() if now is None)
     was_version = stored.identity.workflow_version
     execution = restored(replace(stored, identity=_identity(stored.identity, target)))
-    execution.topology = new
+    tasks = execution.tasks
     if stored.tasks:  # else no runner ever had it, and the next one begins with the new graph
         known = {now: execution.tasks[was] for was, now in moved.items()}
-        execution.tasks = [_placed(known.get(number), number) for number in range(len(new))]
+        tasks = [_placed(known.get(number), number) for number in range(len(new))]
+    execution.replan(new, tasks)
     gone = ", ".join(repr(old.tasks[number].id) for number in removed)
     detail = f"{was_version} -> {target.version}" + (f", without {gone}" if gone else "")
     execution.record("execution_migrated", at_us, detail=detail)
@@ -129,4 +132,4 @@ def _decide(execution: ExecutionState, kept: dict[int, StoredTask], at_us: int) 
         else:
             decide.hold(execution, task, at_us)
     if not execution.unfinished:
-        decide.conclude(execution, at_us)
+        conclude.conclude(execution, at_us)

@@ -1,0 +1,1 @@
+"""What can happen to one execution: each function here changes it, and records what it changed."""

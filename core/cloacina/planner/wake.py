@@ -1,0 +1,52 @@
+"""What happens when a moment comes that the planner asked to be woken at."""
+
+from cloacina.model.states import StopReason, SubStatus
+from cloacina.planner.effects import Effect
+from cloacina.planner.events import Now
+from cloacina.planner.execution import ExecutionState
+from cloacina.planner.moves import settle
+from cloacina.planner.progress import Progress, ask_to_end
+from cloacina.planner.task import TaskState
+from cloacina.planner.timers import Alarm, Timer
+
+
+def wake(progress: Progress, now: Now) -> list[Effect]:
+    """Ring the timers that are due, and fill the slots that this frees."""
+    effects: list[Effect] = []
+    for timer in progress.schedule.take_due(now):
+        execution = progress.in_flight.get(timer.execution_id)
+        if execution is not None:
+            effects += _ring(progress, timer, execution, now)
+    return effects + progress.fill_slots(now)
+
+
+def _ring(progress: Progress, timer: Timer, execution: ExecutionState, now: Now) -> list[Effect]:
+    if timer.task_number is None:
+        if not execution.can_be_stopped or timer.attempt != execution.epoch:
+            return []  # of an earlier run, if it was retried
+        return progress.stop_and_advance(execution, StopReason.TIMEOUT, now)
+    task = execution.task(timer.task_number)
+    if task is None:
+        return []
+    if timer.alarm is Alarm.RETRY:
+        if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
+            task.due_at_us = None  # over, whatever the wall clock says
+            progress.schedule.enqueue(execution, task)
+        return []
+    return (
+        []
+        if task.token != timer.token
+        else _ring_for_attempt(progress, timer, execution, task, now)
+    )
+
+
+def _ring_for_attempt(
+    progress: Progress, timer: Timer, execution: ExecutionState, task: TaskState, now: Now
+) -> list[Effect]:
+    schedule = progress.schedule
+    killed = ask_to_end(execution, task, now, is_kill=True)
+    progress.in_flight.mark(execution)
+    if timer.alarm is Alarm.GRACE:
+        settle.end_early(execution, task, schedule.given_up(execution, task), now.utc_us)
+        return killed + progress.advance(execution, [], now)
+    return killed + progress.fail(execution, task, schedule.timed_out(execution, task), now)

@@ -1,0 +1,16 @@
+"""Faults to plant in the engine or in the model of the database, each to be found by some seed."""
+
+from simulation.planted import commits, decisions, elements, offers, ownership, slots, wishes
+from simulation.planted.fault import Planted
+
+__all__ = ["PLANTED", "Planted"]
+
+PLANTED = {
+    **commits.PLANTED,
+    **decisions.PLANTED,
+    **elements.PLANTED,
+    **offers.PLANTED,
+    **ownership.PLANTED,
+    **slots.PLANTED,
+    **wishes.PLANTED,
+}
