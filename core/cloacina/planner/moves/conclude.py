@@ -27,7 +27,7 @@ def conclude(execution: ExecutionState, at_us: int, max_context_bytes: int = 0) 
         execution.error_type = culprit.error_type
         execution.error_message = culprit.error_message
     elif status is ExecutionStatus.COMPLETED:
-        excess = excess_of(texts_of(execution.final_view()), max_context_bytes)
+        excess = excess_of(texts_of(execution.views.final()), max_context_bytes)
         if excess is not None:
             status = ExecutionStatus.FAILED
             execution.error_type, execution.error_message = "ContextTooLarge", str(excess)
