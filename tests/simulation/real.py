@@ -10,7 +10,15 @@ from cloacina.errors import StoreUnavailableError
 from cloacina.planner.events import Requested
 from cloacina.store import commands, ownership
 from cloacina.store.contract import Database
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, OFFERS, TASK_LOGS, TASKS
+from cloacina.store.tables import (
+    ATTEMPTS,
+    EVENTS,
+    EXECUTIONS,
+    OFFERS,
+    SENT_EVENTS,
+    TASK_LOGS,
+    TASKS,
+)
 from simulation.log import ViolationError
 from simulation.snapshot import (
     AttemptRow,
@@ -18,6 +26,7 @@ from simulation.snapshot import (
     ExecutionRow,
     LogRow,
     OfferRow,
+    SentRow,
     Snapshot,
     TaskRow,
 )
@@ -87,6 +96,7 @@ class RealDatabase:
         events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
         offered = [OfferRow._make(row) for row in self._rows(OFFERS, OfferRow._fields)]
         logs = [LogRow._make(row) for row in self._rows(TASK_LOGS, LogRow._fields)]
+        sent = [SentRow._make(row) for row in self._rows(SENT_EVENTS, SentRow._fields)]
         executions = [
             ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
         ]
@@ -99,6 +109,7 @@ class RealDatabase:
                 tuple(event for event in events if event.execution_id == execution.id),
                 tuple(offer for offer in offered if offer.execution_id == execution.id),
                 tuple(line for line in logs if line.execution_id == execution.id),
+                tuple(event for event in sent if event.execution_id == execution.id),
             )
             for execution in executions
         }
