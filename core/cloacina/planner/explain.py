@@ -37,6 +37,7 @@ class Facts:
         standing: how it stands with this runner, if this runner has it.
         can_serve: whether this runner could run it; ``None`` if whoever asks is no runner.
         is_known: whether some version of its workflow, or its package, is there at least.
+        misrouted: which task this runner's routing sends where it cannot run; empty for none.
         now_us: the time by the wall clock.
         to_text: writes such a time.
     """
@@ -46,6 +47,7 @@ class Facts:
     standing: Standing | None = None
     can_serve: bool | None = None
     is_known: bool = False
+    misrouted: str = ""
     now_us: int
     to_text: Callable[[int], str]
 
@@ -162,6 +164,10 @@ def _unowned(facts: Facts) -> Explanation:
         hint = f"start a runner that knows workflow {workflow!r}"
         if identity.package_digest is not None:
             hint += f" and loads package {identity.package_digest}"
+    elif facts.can_serve and facts.misrouted:
+        reason = Reason.MISROUTED
+        sentence = f"no runner has the execution, and here {facts.misrouted}"
+        hint = "start a runner whose routing fits, or change that of this one"
     elif facts.can_serve:
         reason = Reason.PENDING if is_new else Reason.CLAIM_DUE
         sentence = "no runner has taken the execution " + ("yet" if is_new else "over yet")

@@ -158,6 +158,7 @@ class Control(Records):
             location=self._location,
             now_us=engine.clock.now().utc_us,
             runtime=self.runtime,
+            routes=engine.routes,
             standing=standing,
         )
 

@@ -1,6 +1,7 @@
 """Collect the facts of which an explanation is made: what is stored, who lives, what is known here."""
 
-from cloacina.errors import TaskNotFoundError
+from cloacina.errors import TaskNotFoundError, WrongExecutorError
+from cloacina.kernel.routes import Routes
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
 from cloacina.planner.events import Identity, StoredExecution
@@ -21,6 +22,7 @@ def explain(
     location: Location,
     now_us: int,
     runtime: Runtime | None = None,
+    routes: Routes | None = None,
     standing: Standing | None = None,
 ) -> Explanation:
     """Say why an execution, or a task of it, is not running.
@@ -32,6 +34,7 @@ def explain(
         location: of the database.
         now_us: the time by the wall clock.
         runtime: what can run here; ``None`` if whoever asks is no runner.
+        routes: where it would run; ``None`` likewise.
         standing: how it stands with this runner, if this runner has it.
 
     Raises:
@@ -43,6 +46,7 @@ def explain(
         standing=standing,
         can_serve=None if runtime is None else runtime.can_serve(stored.identity, stored.topology),
         is_known=runtime is not None and _is_known(runtime, stored.identity),
+        misrouted="" if routes is None else _misrouted(routes, stored),
         now_us=now_us,
         to_text=to_text,
     )
@@ -64,6 +68,14 @@ def _owner(owner: StoredOwner, location: Location) -> Owner:
         process_id=owner.process_id,
         is_alive=is_alive,
     )
+
+
+def _misrouted(routes: Routes, stored: StoredExecution) -> str:
+    try:
+        routes.check(stored.identity, stored.topology)
+    except WrongExecutorError as error:
+        return str(error)
+    return ""
 
 
 def _is_known(runtime: Runtime, identity: Identity) -> bool:
