@@ -149,10 +149,17 @@ def test_a_batch_waits_for_the_end_of_a_takeover_that_is_under_way(
     postgres: Where, stale: Runner, heir: Runner, is_carried_out: bool
 ) -> None:
     stale.end()
+    may_write = threading.Event()
+
+    def write() -> Written:
+        assert may_write.wait(30)
+        return stale.commit()
+
     with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
         with suppress(InterruptedError), heir.database.write() as connection:
             assert heir.claim(connection) == ["e"]
-            writing = pool.submit(stale.commit)
+            may_write.set()
             eventually(lambda: postgres.query(WAITS) == [(1,)])
             if not is_carried_out:
                 raise InterruptedError
