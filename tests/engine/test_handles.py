@@ -288,3 +288,26 @@ def test_the_time_of_a_workflow_stands_still_while_it_waits(runtime: Runtime, wh
 
     with DefaultRunner(where.url, runtime=runtime) as runner:
         assert runner.execute("slow").status == "Completed"
+
+
+def test_a_condition_that_cannot_be_called_for_want_of_threads_is_called_later(
+    runner: DefaultRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [RuntimeError("can't start new thread")] * 2
+    start = threading.Thread.start
+
+    def fails_at_first(self: threading.Thread) -> None:
+        if self.name == "cloacina-condition" and failures:
+            raise failures.pop()
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", fails_at_first)
+    runner.register_condition("holds", lambda: True)
+    with WorkflowBuilder("waits"):
+
+        @task
+        def waits(context: Context, handle: TaskHandle) -> None:
+            handle.defer_until("holds", poll_interval="1ms")
+
+    assert runner.execute("waits").status == "Completed"
+    assert failures == []
