@@ -26,7 +26,9 @@ from cloacina_native.log_lines import LogSource
 from cloacina_sdk.json_text import JsonValue
 
 _PIPE_BYTES = 64 * 1024  # what a pipe holds: one read empties it
-_LAST_READS = 64  # of 256 KiB, a frame's limit; a child of a dead worker may go on writing
+_LAST_READS = (
+    64  # of 256 KiB, far more than a socket holds; a child of a dead worker may go on writing
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Connection:
     """
 
     def __init__(self, launched: Launched, end_descriptor: int | None) -> None:
-        self._channel = Channel(launched.sock)
+        self._channel = Channel(launched.sock, launched.max_frame_bytes)
         self._outputs = {launched.stdout: LogSource.STDOUT, launched.stderr: LogSource.STDERR}
         self._end_descriptor = end_descriptor
         self._is_over = False
@@ -77,7 +79,7 @@ class Connection:
             self._is_over = True
 
     def post(self, header: Mapping[str, JsonValue]) -> None:
-        """Have the thread that waits in `next_event`, now or later, send this.
+        """Have the thread that waits in `next_event` send this, or leave it to `send_posted`.
 
         Callable by any thread; it never blocks. Nothing is sent once the connection is closed.
         """
@@ -87,11 +89,19 @@ class Connection:
                 with suppress(BlockingIOError):  # it is awake already
                     os.write(self._awaken, b"\0")
 
-    def next_event(self, deadline: float | None = None) -> Event | None:
+    def send_posted(self) -> None:
+        """Send what other threads have posted."""
+        with self._posting:
+            posted, self._posted = self._posted, []
+        for header in posted:
+            self.send(header)
+
+    def next_event(self, deadline: float | None = None, *, may_send: bool = False) -> Event | None:
         """Wait for what arrives next; None once everything of a worker that ended is read.
 
         Args:
             deadline: on the monotonic clock; None waits without end.
+            may_send: whether to send meanwhile what is posted.
 
         Raises:
             DeadlineError: at the deadline; what has arrived by then is still returned first.
@@ -108,7 +118,10 @@ class Connection:
                 raise DeadlineError
             self._is_over = self._end_descriptor in ready
             if self._awakened in ready:
-                self._send_posted()
+                with suppress(BlockingIOError):
+                    os.read(self._awakened, _PIPE_BYTES)
+                if may_send:
+                    self.send_posted()
             self._read(ready, last=self._is_over)
         return self._arrived.popleft()
 
@@ -126,14 +139,6 @@ class Connection:
         for descriptor in self._outputs:
             os.close(descriptor)
         self._outputs.clear()
-
-    def _send_posted(self) -> None:
-        with self._posting:
-            with suppress(BlockingIOError):
-                os.read(self._awakened, _PIPE_BYTES)
-            posted, self._posted = self._posted, []
-        for header in posted:
-            self.send(header)
 
     def _read(self, ready: set[int], *, last: bool) -> None:
         frames = self._read_frames(last=last) if self._channel.fileno() in ready else []

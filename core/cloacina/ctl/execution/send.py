@@ -8,14 +8,12 @@ import click
 from cloacina.ctl.database import database_option, schema_of
 from cloacina.ctl.escaping import escaped
 from cloacina.ctl.execution.options import json_option
+from cloacina.ctl.execution.visitor import visitor
 from cloacina.ctl.exit_codes import USAGE
 from cloacina.ctl.failure import Failure
 from cloacina.ctl.output import write_json
 from cloacina.ctl.settings import Settings, pass_settings
 from cloacina.model.states import Answer
-from cloacina.packages.config import PackageConfig
-from cloacina.runner.runner import DefaultRunner
-from cloacina.runtime import Runtime
 from cloacina.store.viewer import Viewer
 from cloacina_sdk.errors import InvalidJsonError
 from cloacina_sdk.json_text import JsonValue, decode
@@ -67,12 +65,7 @@ def send(
     configuration = settings.configuration(database, schema_of())
     with Viewer(configuration.location) as viewer:  # nothing is made, and nothing upgraded
         execution_id = viewer.find(prefix).identity.execution_id
-    with DefaultRunner(
-        configuration.location,
-        config=configuration.config.copy(retention_seconds=None),  # not here to tidy up
-        runtime=Runtime(),
-        packages=PackageConfig(home=settings.home.path),
-    ) as runner:
+    with visitor(settings, configuration) as runner:
         answer = runner.send_event(execution_id, name, value, timeout=wait_s)
     if is_json:
         write_json(asdict(_Outcome(execution_id=execution_id, event=name, answer=answer)))
