@@ -112,7 +112,7 @@ def test_the_status_of_another_revision_is_shown_without_what_it_may_mean_by_now
     old = ok(place.invoke("db", "status")).output
     assert f"revision    0001; 'cloacina-ctl db migrate' brings it to {HEAD}" in old
     assert "executions" not in old
-    database.query("UPDATE alembic_version SET version_num = '9999'")
+    database.query("UPDATE cloacina_version SET version_num = '9999'")
     newer = ok(place.invoke("db", "status")).output
     assert f"9999, newer than this version knows ({HEAD})" in newer
     refused = place.invoke("db", "migrate")

@@ -119,7 +119,7 @@ def test_a_database_of_a_newer_version_is_refused(
     place: Place, where: Where, ran: list[str]
 ) -> None:
     assert ran
-    where.query("UPDATE alembic_version SET version_num = '9999'")
+    where.query("UPDATE cloacina_version SET version_num = '9999'")
     result = place.invoke("execution", "list")
     assert result.exit_code == 1
     assert f"schema revision '9999', and '{HEAD}' is needed" in result.output

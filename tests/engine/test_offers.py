@@ -125,11 +125,15 @@ ONE_SLOT = DefaultRunnerConfig(
 )
 
 
+A_MONTH_S = 30 * 24 * 3600
+"""In milliseconds more than 32 bits hold."""
+
+
 class Pair:
     """Two runners with a slot each, and a workflow of two tasks that wait to be let go."""
 
     def __init__(
-        self, where: Where, runtime: Runtime, opened: ExitStack, timeout_s: float = 300
+        self, where: Where, runtime: Runtime, opened: ExitStack, timeout_s: float = A_MONTH_S
     ) -> None:
         self.where = where
         self.may_end = {name: threading.Event() for name in ("one", "two")}

@@ -17,6 +17,7 @@ from cloacina import (
 )
 from cloacina.errors import (
     ForkedRunnerError,
+    InvalidConfigError,
     RunnerClosedError,
 )
 from cloacina.store.sqlite import SqliteDatabase
@@ -54,6 +55,27 @@ def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
     with DefaultRunner(where.url, runtime=runtime) as second:
         result = second.handle(handle.id).wait(10)
     assert (result.status, gate.ran) == ("Completed", ["first", "second"])
+
+
+def test_a_shutdown_that_does_not_drain_leaves_what_runs_to_the_next_runner(
+    runtime: Runtime, where: Where
+) -> None:
+    gate = Gate()
+    gate.define("two")
+    runner = DefaultRunner(where.url, runtime=runtime)
+    handle = runner.submit("two")
+    gate.await_body()
+    assert handle.result is None
+    with pytest.raises(InvalidConfigError, match="shutdown_timeout_seconds"):
+        runner.shutdown(timeout=-1)
+    runner.shutdown(drain=False)  # returns though the body waits at the gate
+    gate.open()
+    with DefaultRunner(where.url, runtime=runtime) as second:
+        again = second.handle(handle.id)
+        assert again.wait(10).status == "Completed"
+        assert again.result is not None
+        assert again.result.tasks["first"].attempts == 2
+    assert gate.ran == ["first", "first", "second"]
 
 
 def test_an_execution_waits_in_the_database_until_its_workflow_is_known(

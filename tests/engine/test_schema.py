@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from cloacina import DefaultRunner, Runtime, WorkflowBuilder, task
-from cloacina.errors import EngineError, InvalidUrlError, SchemaVersionError
+from cloacina.errors import EngineError, ForeignTablesError, InvalidUrlError, SchemaVersionError
 from cloacina.store import schema
 from cloacina.store.postgres import PostgresDatabase
 from cloacina.store.sqlite import SqliteDatabase
@@ -42,7 +42,7 @@ def described(engine: sa.Engine, schema_name: str | None = None) -> dict[str, ob
             look.get_table_options(table, schema_name),
         )
         for table in look.get_table_names(schema_name)
-        if table != "alembic_version"
+        if table != "cloacina_version"
     }
 
 
@@ -149,9 +149,39 @@ def test_the_head_named_in_the_code_is_the_newest_migration() -> None:
 
 def test_a_database_of_a_newer_version_is_refused(where: Where) -> None:
     made(where).close()
-    where.query("UPDATE alembic_version SET version_num = '9999'")
+    where.query("UPDATE cloacina_version SET version_num = '9999'")
     with pytest.raises(SchemaVersionError, match="upgrade cloacina"):
         made(where)
+
+
+def test_the_tables_of_an_application_may_stand_beside_ours_with_their_own_migrations(
+    where: Where,
+) -> None:
+    where.query("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    where.query("INSERT INTO alembic_version VALUES ('0007')")
+    where.query("CREATE TABLE orders (id INTEGER)")
+    made(where).close()
+    made(where).close()
+    assert where.query("SELECT version_num FROM alembic_version") == [("0007",)]
+    assert where.query("SELECT version_num FROM cloacina_version") == [(schema.HEAD,)]
+
+
+def test_tables_of_an_application_under_names_of_ours_are_refused(where: Where) -> None:
+    where.query("CREATE TABLE commands (id INTEGER)")
+    with pytest.raises(ForeignTablesError, match=r"\(commands\)"):
+        made(where)
+    where.query("DROP TABLE commands")
+    made(where).close()
+
+
+def test_a_database_whose_version_stood_where_alembic_puts_it_is_upgraded(where: Where) -> None:
+    with untouched(where) as connection:
+        schema.upgrade(connection, "0011")
+    where.query("ALTER TABLE cloacina_version RENAME TO alembic_version")
+    database = made(where)
+    with database.read() as connection:
+        assert schema.current_revision(connection) == schema.HEAD
+    database.close()
 
 
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:

@@ -120,9 +120,7 @@ class OfferRow(NamedTuple):
     workflow: str
     workflow_version: str
     task: str
-    is_async: int
     priority: int
-    timeout_ms: int | None
     context: str
     created_at: str
     claimed_by: str | None

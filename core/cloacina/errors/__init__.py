@@ -3,6 +3,7 @@
 from cloacina.errors.database import (
     DatabaseMissingError,
     DuplicateExecutionError,
+    ForeignTablesError,
     InvalidSchemaError,
     InvalidUrlError,
     MissingDriverError,
@@ -66,6 +67,7 @@ __all__ = [
     "EvictedError",
     "ExecutionNotFoundError",
     "ExecutionNotRetryableError",
+    "ForeignTablesError",
     "ForkedRunnerError",
     "IdempotencyConflictError",
     "InvalidConditionError",

@@ -1,6 +1,7 @@
 """Databases that cannot be named, opened, read or written."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloacina.errors.root import EngineError
@@ -62,6 +63,17 @@ class SchemaVersionError(EngineError, RuntimeError):
         super().__init__(
             f"the database has schema revision {found!r}, which this version (at {known!r}) does "
             "not know; upgrade cloacina, or open another database"
+        )
+
+
+class ForeignTablesError(EngineError, RuntimeError):
+    """A database in which tables of somebody else have names of this library's."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        self.tables = tuple(tables)
+        super().__init__(
+            f"the database has tables that are not Cloacina's under names that it needs "
+            f"({', '.join(tables)}); open another file, or a schema of its own on PostgreSQL"
         )
 
 

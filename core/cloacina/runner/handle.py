@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cloacina.errors import WaitTimeoutError
 from cloacina.model.explanation import Explanation
-from cloacina.model.states import Answer
+from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.events import EventStream
 from cloacina.runner.result import WorkflowResult
@@ -76,6 +76,12 @@ class ExecutionHandle:
     def status(self) -> str:
         """Where the execution stands now, read from the database unless it ended here."""
         return self.current().status
+
+    @property
+    def result(self) -> WorkflowResult | None:
+        """What the execution came to; ``None`` while it goes on. ``wait`` waits for it."""
+        found = self.current()
+        return found if ExecutionStatus(found.status).is_final else None
 
     def current(self) -> WorkflowResult:
         """Return the execution as it stands now."""

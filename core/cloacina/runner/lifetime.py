@@ -44,14 +44,17 @@ class Lifetime:
             raise RunnerClosedError
         return engine
 
-    def end(self) -> None:
-        """Close the engine, once, and in its own process only."""
+    def end(self, timeout_s: float | None = None) -> None:
+        """Close the engine, once, and in its own process only.
+
+        Waits for attempts that run at most ``timeout_s``, or as long as was said at the beginning.
+        """
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None and os.getpid() == self._process_id:
             _OPEN.discard(self)
             engine.bulletin.changed()  # whoever follows finds the runner closed
-            engine.close(self._shutdown_timeout_s)
+            engine.close(self._shutdown_timeout_s if timeout_s is None else timeout_s)
 
 
 def _end_all() -> None:

@@ -277,12 +277,22 @@ class DefaultRunner(Control):
         handle = await self._submitter.begin_async(workflow, context, options)
         return await handle.wait_async(self._config.workflow_timeout_seconds)
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Start nothing more, let attempts that run end, and leave the rest in the database.
 
-        Waits at most ``config.shutdown_timeout_seconds``. Calling it again does nothing.
+        Calling it again does nothing.
+
+        Args:
+            drain: ``False`` to wait for nothing: what runs is left to the next runner, which runs
+                it again.
+            timeout: seconds to wait at most, instead of ``config.shutdown_timeout_seconds``.
+
+        Raises:
+            InvalidConfigError: if the timeout is not from 0 to 86,400; nothing was done.
         """
-        self._lifetime.end()
+        if timeout is not None:
+            self._config.copy(shutdown_timeout_seconds=timeout)  # checks it
+        self._lifetime.end(timeout if drain else 0.0)
 
     def __enter__(self) -> Self:
         return self

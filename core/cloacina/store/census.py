@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloacina.store.schema import schema_of
-from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, METADATA, RUNNERS
+from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, METADATA, RUNNERS, VERSION_TABLE
 from cloacina.store.timestamps import to_text
 
 
@@ -45,7 +45,7 @@ def runners(connection: sa.Connection) -> list[RunnerRow]:
 
 def size_of_tables(connection: sa.Connection) -> int:
     """Return the bytes that our tables take in a PostgreSQL database, indexes included."""
-    names = [*METADATA.tables, "alembic_version"]
+    names = [*METADATA.tables, VERSION_TABLE]
     query = sa.text(
         "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace "

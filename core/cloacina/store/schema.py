@@ -9,17 +9,22 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from cloacina.errors import SchemaVersionError
-from cloacina.store.tables import METADATA
+from cloacina.errors import ForeignTablesError, SchemaVersionError
+from cloacina.store.tables import METADATA, VERSION_TABLE
 
-HEAD: Final = "0011"
+HEAD: Final = "0012"
 """The newest revision in ``store/migrations/versions``."""
 
-_REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 12))
+_REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 13))
 
-_VERSION: Final = sa.Table(
-    "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
-)
+
+def _version_table(name: str) -> sa.Table:
+    return sa.Table(name, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+
+
+_VERSION: Final = _version_table(VERSION_TABLE)
+_FORMER_VERSION: Final = _version_table("alembic_version")
+"""Where the revision was until our tables could share a database with an application's."""
 
 
 def schema_of(connection: sa.Connection) -> str | None:
@@ -47,11 +52,15 @@ def ensure_schema(connection: sa.Connection) -> None:
 
     Raises:
         SchemaVersionError: if a newer version of the library wrote the database.
+        ForeignTablesError: if tables of somebody else have names of ours.
     """
-    found = current_revision(connection)
+    found = current_revision(connection) or _adopted_revision(connection)
     if found == HEAD:
         return
     if found is None:
+        foreign = _tables(connection) & METADATA.tables.keys()
+        if foreign:
+            raise ForeignTablesError(sorted(foreign))
         METADATA.create_all(connection)
         _VERSION.create(connection)
         connection.execute(sa.insert(_VERSION), {"version_num": HEAD})
@@ -59,6 +68,27 @@ def ensure_schema(connection: sa.Connection) -> None:
     if not is_known(found):
         raise SchemaVersionError(found, HEAD)
     upgrade(connection)
+
+
+def _adopted_revision(connection: sa.Connection) -> str | None:
+    """Give the version table of an early database its name; return the revision in it, if any.
+
+    An application's own table of that name, beside which there are none of ours, stays as it is.
+    """
+    tables = _tables(connection)
+    if _FORMER_VERSION.name not in tables or not METADATA.tables.keys() & tables:
+        return None
+    found = connection.execute(sa.select(_FORMER_VERSION.c.version_num)).scalar()
+    if found is None or not is_known(found):
+        return None
+    _VERSION.create(connection)
+    connection.execute(sa.insert(_VERSION), {"version_num": found})
+    _FORMER_VERSION.drop(connection)
+    return str(found)
+
+
+def _tables(connection: sa.Connection) -> set[str]:
+    return set(sa.inspect(connection).get_table_names(schema_of(connection)))
 
 
 def upgrade(connection: sa.Connection, to: str = "head") -> None:

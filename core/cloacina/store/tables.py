@@ -28,6 +28,9 @@ def _number(name: str, *, null: bool = False) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=null)
 
 
+VERSION_TABLE: Final = "cloacina_version"
+"""Holds the revision of the tables; an application's own migrations keep theirs beside it."""
+
 RUNNERS: Final = sa.Table(
     "runners",
     METADATA,
@@ -242,9 +245,7 @@ OFFERS: Final = sa.Table(
     _text("workflow"),
     _text("workflow_version"),
     _text("task"),
-    _number("is_async"),
     _number("priority"),
-    _number("timeout_ms", null=True),
     _text("context"),
     _text("created_at"),
     _text("claimed_by", null=True),

@@ -37,7 +37,7 @@ _SCRAM: Final = b"scram-sha-256"
 
 _TENANTS: Final = """
     SELECT n.nspname, r.rolname, coalesce(obj_description(n.oid, 'pg_namespace') = %s, false),
-           to_regclass(format('%%I.alembic_version', n.nspname)) IS NOT NULL
+           to_regclass(format('%%I.cloacina_version', n.nspname)) IS NOT NULL
            AND to_regclass(format('%%I.workflow_executions', n.nspname)) IS NOT NULL
     FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -218,7 +218,7 @@ def _run(connection: psycopg.Connection, statement: LiteralString, *parts: sql.C
 
 
 def _revision(connection: psycopg.Connection, schema: str) -> str | None:
-    query = sql.SQL("SELECT version_num FROM {}.alembic_version").format(sql.Identifier(schema))
+    query = sql.SQL("SELECT version_num FROM {}.cloacina_version").format(sql.Identifier(schema))
     row: tuple[Any, ...] | None = connection.execute(query).fetchone()
     return None if row is None else str(row[0])
 

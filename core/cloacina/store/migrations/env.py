@@ -2,12 +2,13 @@
 
 from alembic import context
 
-from cloacina.store.tables import METADATA
+from cloacina.store.tables import METADATA, VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
     render_as_batch=True,
+    version_table=VERSION_TABLE,
 )
 with context.begin_transaction():
     context.run_migrations()

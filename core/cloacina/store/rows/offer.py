@@ -20,9 +20,7 @@ class NewOffer(NamedTuple):
     workflow: str
     workflow_version: str
     task: str
-    is_async: int
     priority: int
-    timeout_ms: int | None
     context: str
     created_at: str
 
@@ -73,9 +71,7 @@ def new_offers(execution: ExecutionState, owner: str) -> list[NewOffer]:
             identity.workflow,
             identity.workflow_version,
             tasks[offering.task_number].id,
-            int(tasks[offering.task_number].is_async),
             identity.priority,
-            tasks[offering.task_number].timeout_ms,
             object_text(offering.texts),
             moment(offering.at_us),
         )
