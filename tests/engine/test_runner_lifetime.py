@@ -4,11 +4,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cloacina import (
+    Answer,
     Context,
     DefaultRunner,
     Runtime,
@@ -20,11 +22,13 @@ from cloacina.errors import (
     InvalidConfigError,
     RunnerClosedError,
 )
+from cloacina.store import sqlite
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from engine.databases import Where
-from engine.gate import Gate
+from engine.gate import DEADLINE_S, Gate
+from engine.waiting import eventually
 from engine.workflows import a_noop
 
 
@@ -45,10 +49,10 @@ def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
     runner = DefaultRunner(where.url, runtime=runtime)
     handle = runner.submit("two")
     gate.await_body()
-    closing = threading.Thread(target=runner.shutdown)
-    closing.start()
+    ending = threading.Thread(target=runner.shutdown)
+    ending.start()
     gate.open()
-    closing.join(10)
+    ending.join(10)
     with pytest.raises(RunnerClosedError):
         handle.wait(0)
     assert gate.ran == ["first"]
@@ -76,6 +80,30 @@ def test_a_shutdown_that_does_not_drain_leaves_what_runs_to_the_next_runner(
         assert again.result is not None
         assert again.result.tasks["first"].attempts == 2
     assert gate.ran == ["first", "first", "second"]
+
+
+def test_a_runner_ends_while_a_caller_has_the_file_and_others_go_on_with_what_it_had(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 600_000)
+    gate.define("two")
+    path = tmp_path / "c.db"
+    runner = DefaultRunner(path, runtime=runtime)
+    handle = runner.submit("two")
+    gate.await_body()
+    assert handle.pause() is Answer.GRANTED
+    gate.open()
+    eventually(lambda: handle.current().tasks["first"].status == "Completed")
+    with closing(sqlite3.connect(path, isolation_level=None)) as caller:
+        caller.execute("BEGIN IMMEDIATE")
+        ending = threading.Thread(target=runner.shutdown)
+        ending.start()
+        ending.join(DEADLINE_S)
+        assert not ending.is_alive()
+        caller.execute("ROLLBACK")
+    with DefaultRunner(path, runtime=runtime) as second:
+        second.resume(handle.id)
+        assert second.handle(handle.id).wait(DEADLINE_S).status == "Completed"
 
 
 def test_an_execution_waits_in_the_database_until_its_workflow_is_known(

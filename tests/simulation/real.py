@@ -69,8 +69,9 @@ class GatedDatabase:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        with self._gate.transaction(), in_earnest(), self._inner.write() as connection:
+    def write(self, *, patience_s: float | None = None) -> Iterator[sa.Connection]:
+        writing = self._inner.write(patience_s=patience_s)
+        with self._gate.transaction(), in_earnest(), writing as connection:
             yield connection
 
 

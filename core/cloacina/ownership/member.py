@@ -4,7 +4,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from cloacina.errors import EngineError, ExecutionNotRetryableError
 from cloacina.model.states import Answer, ExecutionStatus
@@ -19,6 +19,8 @@ from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts
 
 _LOG = logging.getLogger("cloacina")
+_PATIENCE_TO_LEAVE_S: Final = 1.0
+"""The others find out anyway, and whoever holds the lock may be waiting for this runner."""
 
 
 class Member(ABC):
@@ -157,7 +159,7 @@ class Member(ABC):
                 return
             self._has_left = True
         try:
-            with self._store.write() as connection:
+            with self._store.write(patience_s=_PATIENCE_TO_LEAVE_S) as connection:
                 ownership.release(connection, [self._runner_id])
         except EngineError as error:
             _LOG.warning("%s; %s", error, self._if_unwritten)

@@ -83,8 +83,11 @@ class Database(Protocol):
         """
         ...
 
-    def write(self) -> AbstractContextManager[sa.Connection]:
+    def write(self, *, patience_s: float | None = None) -> AbstractContextManager[sa.Connection]:
         """Open a writing transaction for a block: committed at its end, rolled back on an error.
+
+        Args:
+            patience_s: how long to wait for each lock that others hold; ``None`` for the usual.
 
         Raises:
             StoreUnavailableError: if the same may succeed later.

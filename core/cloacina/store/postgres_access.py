@@ -74,9 +74,11 @@ class PostgresAccess:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, patience_s: float | None = None) -> Iterator[sa.Connection]:
         """Open a writing transaction for a block (see ``Database``)."""
         with self._wrapping("written"), self.engine.begin() as connection:
+            if patience_s is not None:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(patience_s * 1000)}")
             yield connection
 
     def close(self) -> None:

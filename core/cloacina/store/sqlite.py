@@ -99,10 +99,11 @@ class SqliteDatabase:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self, *, patience_s: float | None = None) -> Iterator[sa.Connection]:
         """Open a writing transaction for a block (see ``Database``)."""
         with self._wrapping("written"), self.turn(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with _patient(connection, patience_s):
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
 
@@ -173,6 +174,19 @@ class SqliteDatabase:
 
 
 os.register_at_fork(after_in_child=SqliteDatabase._forget_after_fork)
+
+
+@contextmanager
+def _patient(connection: sa.Connection, patience_s: float | None) -> Iterator[None]:
+    """Have a pooled connection wait for its lock for so long, and as it does otherwise later."""
+    if patience_s is None:
+        yield
+        return
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience_s * 1000)}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _is_passing(error: exc.DBAPIError) -> bool:
