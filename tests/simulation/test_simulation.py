@@ -64,6 +64,15 @@ PHENOMENA = (
     "reports the guest",
     "concedes",
     "stop_asked_at=",
+    "outcome=Deferred",
+    "detail=timed out",
+    "kind=event_sent",
+    "detail=shaken",
+    "checkpoint=",
+    "task_unparked",
+    "that it is lost",
+    "waits_since=",
+    "settles SendEvent",
 )
 
 

@@ -56,7 +56,7 @@ def send(
 ) -> list[Effect]:
     """Take an event that somebody sent; tasks that waited for it go on."""
     event = execution.mailbox.add(name, payload, now.utc_us)
-    execution.unsaved.sent.append(event)
+    execution.kept.sent.append(event)
     execution.record("event_sent", now.utc_us, detail=name)
     over = [task for task in list(execution.waiting.values()) if _end_if_came(execution, task, now)]
     return progress.advance(execution, over, now)

@@ -1,6 +1,6 @@
 """The planner's picture of one execution: its tasks, its elements, and what is not stored yet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cloacina.model.context import texts_of
@@ -15,11 +15,11 @@ from cloacina.model.states import (
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
 from cloacina.planner.expansion import Expansion
-from cloacina.planner.mailbox import Mailbox
+from cloacina.planner.mailbox import Mailbox, SentEvent
 from cloacina.planner.memory import NOTHING_KEPT
 from cloacina.planner.offered import OfferChanges
 from cloacina.planner.task import TaskState
-from cloacina.planner.unsaved import HistoryEvent, Unsaved
+from cloacina.planner.unsaved import HistoryEvent, Kept, Unsaved
 from cloacina.planner.views import Views
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.spec import TaskSpec
@@ -51,7 +51,6 @@ class ExecutionState:
     expansions: dict[int, Expansion] = field(default_factory=dict)
     """The elements of the mapped tasks that have begun, by the task's number."""
     unsaved: Unsaved = field(default_factory=Unsaved)
-    mailbox: Mailbox = field(default_factory=Mailbox)
     waiting: dict[int, TaskState] = field(default_factory=dict)
     """The tasks and elements that wait, between attempts or parked within one, by number."""
     witness: int | None = None
@@ -66,6 +65,7 @@ class ExecutionState:
     """While it only waits: how long it may go on after that."""
     views: Views = field(init=False)
     _keys: dict[int, str | None] = field(default_factory=dict)
+    _mailbox: Mailbox | None = None
 
     def __post_init__(self) -> None:
         self.replan(self.topology, self.tasks)
@@ -172,7 +172,7 @@ class ExecutionState:
         self.tasks[number] = task
         self.touch(task)
         if old.memory is not NOTHING_KEPT:
-            self.unsaved.memories[number] = task
+            self.kept.memories[number] = task
 
     @property
     def can_be_stopped(self) -> bool:
@@ -186,13 +186,6 @@ class ExecutionState:
         if stored != (self.status, self.stopping, self.identity.priority):
             return True
         return self.stored_waiting != (self.waited_us, self.waits_since_us)
-
-    @property
-    def has_suspendable_clock(self) -> bool:
-        """Whether the time that its workflow allows may stand still, or does."""
-        if self.topology.workflow.timeout_ms is None:
-            return False
-        return bool(self.waiting) or self.waits_since_us is not None
 
     def mark_saved(self) -> None:
         """Take note that everything unsaved is committed."""
@@ -209,6 +202,24 @@ class ExecutionState:
         if self.unsaved.offers is None:
             self.unsaved.offers = OfferChanges()
         return self.unsaved.offers
+
+    @property
+    def kept(self) -> Kept:
+        """What happened to its waits, checkpoints and events since its last commit."""
+        if self.unsaved.kept is None:
+            self.unsaved.kept = Kept()
+        return self.unsaved.kept
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The events that were sent to it."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox()
+        return self._mailbox
+
+    def deliver(self, events: Iterable[SentEvent]) -> None:
+        """Have the events that are stored."""
+        self._mailbox = Mailbox(events)
 
     def touch(self, task: TaskState) -> None:
         """Note that ``task`` differs from what is stored."""

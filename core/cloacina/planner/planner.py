@@ -58,11 +58,15 @@ class Planner:
 
     def _finish_step(self, now: Now) -> None:
         self._progress.offer(now)
-        for execution in self._in_flight.take_clocked():
-            standstill.note(self._schedule, execution, now)
+        if self._in_flight.clocked:
+            for execution in self._in_flight.clocked.values():
+                standstill.note(self._schedule, execution, now)
+            self._in_flight.clocked.clear()
 
     def _take(self, event: Event, now: Now) -> list[Effect]:
         match event:
+            case AttemptEnded():
+                return self._end_attempt(event, now)
             case Submitted():
                 return arrival.submit(self._progress, event, now)
             case Claimed():
@@ -73,21 +77,22 @@ class Planner:
                 if isinstance(event, LimitsRead):
                     self._schedule.lanes.learn(event.taken)
                 return wake(self._progress, now)
+            case _:
+                return self._take_rarely(event, now)
+
+    def _end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
+        if isinstance(event.result, Wait):
+            return deferral.defer(self._progress, event, event.result, now)
+        return self._progress.end_attempt(event, now)
+
+    def _take_rarely(
+        self, event: AttemptAsked | ConditionTold | OffersSeen, now: Now
+    ) -> list[Effect]:
+        match event:
             case OffersSeen():
                 self._schedule.offers.set_window(event.peer_slots)
                 seen = event.offers
                 return [effect for each in seen for effect in away.see(self._progress, each, now)]
-            case _:
-                return self._take_of_task(event, now)
-
-    def _take_of_task(
-        self, event: AttemptEnded | AttemptAsked | ConditionTold, now: Now
-    ) -> list[Effect]:
-        match event:
-            case AttemptEnded(result=Wait() as begun):
-                return deferral.defer(self._progress, event, begun, now)
-            case AttemptEnded():
-                return self._progress.end_attempt(event, now)
             case AttemptAsked():
                 return asked.ask(self._progress, event, now)
             case ConditionTold():

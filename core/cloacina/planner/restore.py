@@ -6,7 +6,6 @@ from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskSt
 from cloacina.planner.events import StoredExecution, StoredTask
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion
-from cloacina.planner.mailbox import Mailbox
 from cloacina.planner.task import TaskState
 
 
@@ -29,12 +28,13 @@ def restored(stored: StoredExecution) -> ExecutionState:
         error_type=stored.error_type,
         error_message=stored.error_message,
         event_count=stored.event_count,
-        mailbox=Mailbox(stored.sent),
         waited_us=stored.waited_us,
         waits_since_us=stored.waits_since_us,
         stored_waiting=(stored.waited_us, stored.waits_since_us),
         tasks=[_restored_task(task) for task in stored.tasks if task.parent is None],
     )
+    if stored.sent:
+        execution.deliver(stored.sent)
     _restore_elements(execution, stored.tasks)
     return execution
 

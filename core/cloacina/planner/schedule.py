@@ -295,7 +295,7 @@ class Schedule:
         task = execution.task(place.task_number)
         if task is None:
             return None
-        if place.priority != execution.identity.priority and not task.is_offered:
+        if place.descending_priority != -execution.identity.priority and not task.is_offered:
             # it was lost, somebody else changed its priority, and it was claimed again
             self._slots.put_back(place.at(execution.identity.priority))
             return None
@@ -369,7 +369,8 @@ class Schedule:
         token = self._sources.new_token()
         attempt.start(execution, task, token, now.utc_us, claim=claim)
         self._slots.take(token, pool)
-        self.lanes.take(token, claim, execution.spec(task.number).throttle)
+        spec = execution.spec(task.number)
+        self.lanes.take(token, claim, spec.throttle)
         self.limit_attempt(execution, task, now)
         element: Element | None = None
         texts: Mapping[str, str]
@@ -386,7 +387,5 @@ class Schedule:
             token=token,
             texts=texts,
             element=element,
-            memory=wait.told_to(execution, task)
-            if execution.spec(task.number).takes_handle
-            else None,
+            memory=wait.told_to(execution, task) if spec.takes_handle else None,
         )

@@ -15,6 +15,8 @@ from cloacina.planner.task import TaskState
 
 def note(schedule: Schedule, execution: ExecutionState, now: Now) -> None:
     """Stop or start the clock of an execution, as what became of it in this step demands."""
+    if execution.topology.workflow.timeout_ms is None:
+        return
     only_waits = bool(execution.waiting) and not _is_active(execution)
     only_waits = only_waits and execution.can_be_stopped
     if only_waits and execution.waits_since_us is None:

@@ -77,7 +77,7 @@ class TaskState:
         """Whether the next attempt may be recorded: it is decided, not running, and due."""
         if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY} or self.waiting_for:
             return False
-        if self.is_waiting:
+        if self.sub_status is SubStatus.DEFERRED:
             return False
         return self.due_at_us is None or self.due_at_us <= utc_us
 

@@ -59,6 +59,15 @@ class Reply:
 
 
 @dataclass(slots=True)
+class Kept:
+    """What happened to waits, checkpoints and events."""
+
+    memories: dict[int, TaskState] = field(default_factory=dict)
+    """Tasks whose memory changed."""
+    sent: list[SentEvent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Unsaved:
     """What happened to one execution since its last commit."""
 
@@ -71,6 +80,5 @@ class Unsaved:
     offers: OfferChanges | None = None
     """Made when an offer changes; most runners are alone."""
     replies: list[Reply] = field(default_factory=list)
-    memories: dict[int, TaskState] = field(default_factory=dict)
-    """Tasks whose memory changed."""
-    sent: list[SentEvent] = field(default_factory=list)
+    kept: Kept | None = None
+    """Made when a task waits or stores something, or an event is sent; most never do."""

@@ -36,6 +36,7 @@ class Batch:
         new = [each for each in executions if each.stored_status is None]
         new.sort(key=lambda each: each.identity.idempotency_key or "")
         offering = [each for each in executions if each.unsaved.offers is not None]
+        keeping = [each for each in executions if each.unsaved.kept is not None]
         graphs = {each.topology.digest: each.topology.document for each in new}
         attempts = [row for each in executions for row in new_attempts(each, owner)]
         return cls(
@@ -55,11 +56,11 @@ class Batch:
                 "offer_settlements": [row for e in offering for row in offer_settlements(e)],
                 "offers": [row for e in offering for row in new_offers(e, owner)],
                 "task_moves": [row for e in executions for row in task_moves(e)],
-                "memories": [row for e in executions for row in memory_rows(e)],
+                "memories": [row for e in keeping for row in memory_rows(e)],
                 "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in attempt_closes(e)],
                 "execution_moves": [execution_move(e, owner) for e in stored if e.has_moved],
-                "sent_events": [row for e in executions for row in new_sent_events(e)],
+                "sent_events": [row for e in keeping for row in new_sent_events(e)],
                 "logs": [row for e in executions for row in new_log_lines(e)],
                 "events": [row for e in executions for row in new_events(e)],
                 "replies": [row for e in executions for row in replies(e)],

@@ -91,7 +91,7 @@ def end(
     if task.runner is not None:
         settlement = Settlement(task.number, task.attempt, task.token, task.is_reported)
         execution.offers.settled.append(settlement)
-    if task.is_parked:
+    if task.sub_status is SubStatus.DEFERRED:  # it is parked
         execution.waiting.pop(task.number, None)
         task.unpark_ask = task.time_left_us = None
     task.token = task.runner = None

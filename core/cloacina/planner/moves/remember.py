@@ -11,7 +11,7 @@ from cloacina.planner.task import TaskState
 def remember(execution: ExecutionState, task: TaskState, memory: TaskMemory) -> None:
     """Give a task another memory."""
     task.memory = memory
-    execution.unsaved.memories[task.number] = task
+    execution.kept.memories[task.number] = task
 
 
 def keep_checkpoint(execution: ExecutionState, task: TaskState, text: str) -> None:

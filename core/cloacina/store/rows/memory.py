@@ -38,7 +38,7 @@ def memory_rows(execution: ExecutionState) -> list[MemoryRow]:
             task.number,
             task.attempt,
         )
-        for task in execution.unsaved.memories.values()
+        for task in execution.kept.memories.values()
     ]
 
 
@@ -46,7 +46,7 @@ def new_sent_events(execution: ExecutionState) -> list[NewSentEvent]:
     """Return the events that were sent since the last commit."""
     return [
         NewSentEvent(execution.id, each.seq, each.name, each.payload, to_text(each.at_us))
-        for each in execution.unsaved.sent
+        for each in execution.kept.sent
     ]
 
 
