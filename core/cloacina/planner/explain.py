@@ -122,6 +122,10 @@ def _unowned(facts: Facts) -> Explanation:
         hint = f"start a runner that knows workflow {workflow!r}"
         if identity.package_digest is not None:
             hint += f" and loads package {identity.package_digest}"
+    elif facts.can_serve and facts.misrouted:
+        reason = Reason.MISROUTED
+        sentence = f"no runner has the execution, and here {facts.misrouted}"
+        hint = "start a runner whose routing fits, or change that of this one"
     elif facts.can_serve:
         reason = Reason.PENDING if is_new else Reason.CLAIM_DUE
         sentence = "no runner has taken the execution " + ("yet" if is_new else "over yet")
@@ -170,7 +174,7 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
         return Explanation(
             reason=Reason.RETRY_DELAY,
             sentence=(
-                f"task {name!r} failed {task.failures} times and is tried again at {until}, after "
+                f"task {name!r} failed {_times(task.failures)} and is tried again at {until}, after "
                 "the delay of its retry policy"
             ),
             unblock="wait until then",
@@ -286,3 +290,7 @@ def _nothing_left(facts: Facts) -> Explanation:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -44,6 +44,7 @@ class Limits:
         pools: what limits attempts beside the slots.
         max_losses: how many attempts of a task may be lost with their runner before the task is
             given up.
+        max_context_bytes: how large the context may be that an execution ends with; 0 for no limit.
     """
 
     slots: int
@@ -51,6 +52,7 @@ class Limits:
     grace_us: int = 5_000_000
     pools: Pools = field(default_factory=OnePool)
     max_losses: int = 5
+    max_context_bytes: int = 0
 
 
 class Schedule:
@@ -76,6 +78,11 @@ class Schedule:
     def max_losses(self) -> int:
         """How many attempts of a task may be lost with their runner before it is given up."""
         return self._limits.max_losses
+
+    @property
+    def max_context_bytes(self) -> int:
+        """How large the context may be that an execution ends with; 0 for no limit."""
+        return self._limits.max_context_bytes
 
     @property
     def max_slots(self) -> int:
