@@ -114,6 +114,33 @@ def test_a_full_executor_holds_up_nobody_else(runtime: Runtime, where: Where, ga
         assert {handle.wait(DEADLINE_S).status for handle in handles} == {"Completed"}
 
 
+def test_a_task_that_waits_elsewhere_takes_no_place_there(
+    runtime: Runtime, where: Where, tmp_path: Path
+) -> None:
+    far, flag = ProcessExecutor(capacity=1), tmp_path / "flag"
+    a_far_workflow(conformity.polls)
+    with WorkflowBuilder("asks"):
+        task(id="far-asks")(conformity.remembers)
+    with DefaultRunner(where.url, runtime=runtime, executors={"far": far}, routing=FAR) as runner:
+        parked = runner.submit("w", {"flag": str(flag)})
+        assert any(event.kind == "task_parked" for event in parked.events())
+        asks = runner.submit("asks")
+        assert any(event.kind == "task_deferred" for event in asks.events())
+        asks.send_event("go", ["é"])
+        assert asks.wait(DEADLINE_S).final_context.to_dict() == {
+            "before": {"é": 1},
+            "key": f"{asks.id}/far-asks",
+            "got": ["é"],
+        }
+        flag.touch()
+        assert parked.wait(DEADLINE_S).final_context["held"] is True
+    assert [(str(event.namespace).rsplit("::", 1)[1], event.attempt) for event in far.events] == [
+        ("far-task", 1),
+        ("far-asks", 1),
+        ("far-asks", 2),
+    ]
+
+
 @pytest.mark.parametrize("where", ["sqlite"], indirect=True)
 def test_a_package_that_may_have_one_worker_leaves_the_other_slots_to_others(
     runtime: Runtime, where: Where, tmp_path: Path, gate: Gate
