@@ -65,7 +65,7 @@ class AttemptOutcome:
     """How an attempt ended.
 
     Attributes:
-        status: "Succeeded" or "Failed".
+        status: "Succeeded", "Failed", or "Deferred" if its body ended the run to wait.
         failure: why it failed, or None.
         duration_s: from the moment its start was decided until its end was taken.
     """

@@ -23,6 +23,8 @@ def judge(body: Callable[..., object], error: Exception) -> None:
     from cloacina_sdk.definition import TaskDefinition  # noqa: PLC0415 - only a failure needs it
 
     task: object = body
+    if is_retry_approved(error):  # judged before, on behalf of another task
+        setattr(error, _ATTRIBUTE, False)
     while (definition := TaskDefinition.of(task)) is None and isinstance(task, partial):
         task = task.func
     if definition is None:

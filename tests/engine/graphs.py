@@ -3,17 +3,22 @@
 from collections.abc import Mapping
 from itertools import count
 
-from cloacina.model.states import Wish
+from cloacina.model.states import AttemptOutcome, Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.effects import (
+    AnswerAsk,
     AttemptSettled,
+    CallCondition,
     Effect,
     ExecutionEnded,
     StartAttempt,
     StopAttempt,
+    WaitFailed,
 )
 from cloacina.planner.events import (
+    AttemptAsked,
     AttemptEnded,
+    ConditionTold,
     Event,
     Identity,
     Now,
@@ -25,13 +30,16 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.pools import OnePool, Pools
 from cloacina.planner.schedule import Limits, Sources
+from cloacina.planner.wishes import event_argument
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.executor import Ask
 from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.retry import RetryPolicy
 from cloacina_sdk.rules import Rule
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
+from cloacina_sdk.waiting import Wait
 
 ONCE = RetryPolicy.builder().max_attempts(1).build()
 
@@ -44,6 +52,7 @@ def a_task(
     allow_failure: bool = False,
     timeout_ms: int | None = None,
     mapped: Mapped | None = None,
+    takes_handle: bool = False,
 ) -> TaskSpec:
     return TaskSpec(
         id=id,
@@ -53,6 +62,7 @@ def a_task(
         allow_failure=allow_failure,
         timeout_ms=timeout_ms,
         mapped=mapped,
+        takes_handle=takes_handle,
     )
 
 
@@ -106,8 +116,13 @@ class World:
         self.utc_offset_us = 0
         self.running: dict[tuple[str, str], StartAttempt] = {}
         self.ended: dict[str, ExecutionState] = {}
-        self.settled: list[AttemptSettled] = []
+        self.settled: list[AttemptSettled | WaitFailed] = []
+        self.calls: list[CallCondition] = []
+        self.answers: list[int] = []
         self.saves = 0
+        self.lines: list[str] = []
+        """The kinds of what was written into histories."""
+        self.ends: list[AttemptOutcome] = []
 
     @property
     def now(self) -> Now:
@@ -141,7 +156,9 @@ class World:
             return self.ended[id]
         return self.planner._in_flight.by_id[id]
 
-    def end(self, task: str, result: Changes | TaskFailure | None = None, id: str = "e") -> None:
+    def end(
+        self, task: str, result: Changes | TaskFailure | Wait | None = None, id: str = "e"
+    ) -> None:
         start = self.running.pop((id, task))
         self.step(
             AttemptEnded(
@@ -152,8 +169,36 @@ class World:
             )
         )
 
-    def ask(self, wish: Wish, id: str = "e") -> None:
-        self.step(Requested(execution_id=id, wish=wish))
+    def ask(self, wish: Wish, id: str = "e", argument: str | None = None) -> None:
+        self.step(Requested(execution_id=id, wish=wish, argument=argument))
+
+    def send(self, name: str, payload: JsonValue = None, id: str = "e") -> None:
+        self.ask(Wish.SEND_EVENT, id, event_argument(name, payload))
+
+    def tell(self, *, answer: bool | TaskFailure) -> None:
+        """Answer the oldest call of a condition."""
+        call = self.calls.pop(0)
+        self.step(
+            ConditionTold(
+                execution_id=call.execution.id,
+                task_number=call.task_number,
+                attempt=call.attempt,
+                answer=answer,
+            )
+        )
+
+    def ask_for(self, task: str, ask: Ask, number: int = 0, id: str = "e") -> None:
+        """Have the body of a running attempt ask for something."""
+        start = self.running[id, task]
+        self.step(
+            AttemptAsked(
+                execution_id=id,
+                task_number=start.task_number,
+                token=start.token,
+                ask=ask,
+                number=number,
+            )
+        )
 
     def pass_time(self, seconds: float) -> None:
         self.now_us += int(seconds * 1_000_000)
@@ -162,6 +207,8 @@ class World:
     def step(self, event: Event) -> None:
         effects = self.planner.step(event, self.now)
         for execution in self.planner.take_unsaved():
+            self.lines += [line.kind for line in execution.unsaved.history]
+            self.ends += [end.outcome for end in execution.unsaved.ends]
             self.planner.saved(execution)
             self.saves += 1
         for effect in effects:
@@ -174,8 +221,12 @@ class World:
                 if effect.element is not None:
                     name += f"[{effect.element.index}]"
                 self.running[effect.execution.id, name] = effect
-            case AttemptSettled():
+            case AttemptSettled() | WaitFailed():
                 self.settled.append(effect)
+            case CallCondition():
+                self.calls.append(effect)
+            case AnswerAsk():
+                self.answers.append(effect.number)
             case StopAttempt():
                 self.stopped.append(effect)
             case ExecutionEnded():

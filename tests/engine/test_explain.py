@@ -21,8 +21,11 @@ from cloacina.errors import ExecutionNotFoundError, TaskNotFoundError
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
-from cloacina.planner.explain import Facts, Owner, explain_execution, explain_task
+from cloacina.planner.explain import explain_execution, explain_task
+from cloacina.planner.facts import Facts, Owner
+from cloacina.planner.memory import OpenWait, TaskMemory
 from cloacina.planner.standing import InQueue, Standing
+from cloacina_sdk.waiting import WaitKind
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow
 
@@ -85,6 +88,17 @@ def with_task(**changes: object) -> StoredExecution:
     return replace(STORED, tasks=(FIRST, replace(SECOND, **changes)))  # type: ignore[arg-type]  # fields by name
 
 
+def waiting(
+    *,
+    kind: WaitKind = WaitKind.TIME,
+    name: str | None = None,
+    until_us: int | None = None,
+    poll_us: int | None = None,
+) -> StoredExecution:
+    wait = OpenWait(kind=kind, name=name, since_us=1, until_us=until_us, poll_us=poll_us)
+    return with_task(sub_status="Deferred", memory=TaskMemory(open=wait))
+
+
 def with_queue(standing: Standing, place: InQueue) -> Standing:
     return replace(standing, queue={1: place})
 
@@ -122,6 +136,19 @@ CASES: dict[Reason, Facts] = {
     ),
     Reason.RETRY_DELAY: replace(
         FACTS, stored=with_task(sub_status="Retrying", due_at_us=500, failures=1)
+    ),
+    Reason.TIME: replace(FACTS, stored=waiting(until_us=500)),
+    Reason.EVENT: replace(FACTS, stored=waiting(kind=WaitKind.EVENT, name="approved")),
+    Reason.CONDITION: replace(
+        FACTS,
+        stored=waiting(kind=WaitKind.CONDITION, name="stock", poll_us=10),
+        conditions={"stock"},
+    ),
+    Reason.CONDITION_UNKNOWN: replace(
+        FACTS, stored=waiting(kind=WaitKind.CONDITION, name="stock", poll_us=10)
+    ),
+    Reason.PARKED: replace(
+        FACTS, stored=with_task(status="Running", sub_status="Deferred", attempt=2, token="t")
     ),
     Reason.PRIORITY: replace(FACTS, standing=with_queue(FULL, replace(IN_QUEUE, preferred=2))),
     Reason.SLOT: replace(FACTS, standing=with_queue(FULL, IN_QUEUE)),
@@ -183,7 +210,8 @@ def test_every_state_of_the_model_is_explained_to_every_asker(
             if found.reason is Reason.RUNNING:
                 assert status is TaskStatus.RUNNING
             if status is TaskStatus.RUNNING and facts.owner == OWNER:
-                assert found.reason is Reason.RUNNING
+                is_parked = sub_status is SubStatus.DEFERRED
+                assert (found.reason is Reason.RUNNING) != is_parked
 
 
 @pytest.mark.parametrize("status", [each for each in ExecutionStatus if each.is_final])
@@ -191,6 +219,26 @@ def test_an_execution_that_has_ended_says_how(status: ExecutionStatus) -> None:
     stored = replace(STORED, status=status, error_type="E", error_message="no")
     found = explain_execution(replace(FACTS, stored=stored))
     assert (found.reason.value, found.task) == (status.value, None)
+
+
+def test_a_condition_of_another_runner_is_told_without_knowing_it() -> None:
+    stored = waiting(kind=WaitKind.CONDITION, name="stock", poll_us=1_000_000)
+    found = explain_task(replace(FACTS, stored=stored, standing=None), 1)
+    assert (found.reason, found.until) == (Reason.CONDITION, None)
+    assert "which runner r1 (process 7 on here) calls every 1 s if" in found.sentence
+
+
+def test_a_wait_that_is_given_up_says_when() -> None:
+    stored = waiting(kind=WaitKind.EVENT, name="approved", until_us=500)
+    found = explain_task(replace(FACTS, stored=stored), 1)
+    assert "waits for event 'approved', until @500 at the latest" in found.sentence
+    assert found.until == "@500"
+
+
+def test_a_parked_body_that_could_go_on_waits_for_a_slot() -> None:
+    parked = CASES[Reason.PARKED]
+    found = explain_task(replace(parked, standing=with_queue(FULL, IN_QUEUE)), 1)
+    assert found.reason is Reason.SLOT
 
 
 def test_an_execution_names_the_task_that_all_others_wait_for() -> None:

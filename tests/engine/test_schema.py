@@ -83,7 +83,7 @@ def test_migrations_from_nothing_lead_to_the_tables_that_a_new_sqlite_file_gets(
         schema.upgrade(connection)
         assert schema.current_revision(connection) == schema.HEAD
     migrated, new = made(old), SqliteDatabase(SqliteLocation(path=tmp_path / "new.db"))
-    assert len(described(new.engine)) == 9
+    assert len(described(new.engine)) == 10
     assert described(migrated.engine) == described(new.engine)
     migrated.close()
     new.close()
@@ -97,15 +97,21 @@ def test_migrations_from_nothing_lead_to_the_tables_that_a_new_postgres_schema_g
         schema.upgrade(connection)
         assert schema.current_revision(connection) == schema.HEAD
     database = made(postgres, "new")
-    assert len(described(database.engine, "new")) == 9
+    assert len(described(database.engine, "new")) == 10
     assert described(database.engine, "migrated") == described(database.engine, "new")
     assert described(database.engine, "public") == {}
     database.close()
 
 
-def test_an_upgrade_from_the_first_revision_loses_nothing_and_runs_go_on(where: Where) -> None:
+@pytest.mark.parametrize("revision", schema._REVISIONS)
+def test_an_upgrade_from_any_revision_loses_nothing_and_runs_go_on(
+    where: Where, revision: str
+) -> None:
     with untouched(where) as connection:
         revision_0001.populate(connection)
+        if revision != "0001":
+            schema.upgrade(connection, revision)
+        assert schema.current_revision(connection) == revision
     database = made(where)
     with database.read() as connection:
         assert schema.current_revision(connection) == schema.HEAD

@@ -1,6 +1,6 @@
 """The bodies that simulated executors run, kept as the only witness of what really happened."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -8,7 +8,9 @@ from cloacina_sdk.changes import Changes
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
-from simulation.scenario import SECOND, Nature
+from cloacina_sdk.waiting import Memory, Wait
+from simulation.scenario import Nature
+from simulation.scripts import SECOND, Script, wait_at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +24,16 @@ class Body:
     texts: Mapping[str, str]
     element: Element | None
     duration_us: int
-    result: Changes | TaskFailure
+    result: Changes | TaskFailure | Wait
     is_deadly: bool
     obedience: float
     """Below 0.4 it never yields, from 0.7 on when it is asked, in between when it is killed."""
+    does_checkpoint: bool = False
+    parks_for_us: int | None = None
+    may_lack_slot: bool = False
+    """Whether it asked to be parked, and was not given a slot again."""
+    report: Callable[[], None] = print
+    """Ends it; set when it begins."""
     is_reported: bool = False
     has_spoken: bool = False
 
@@ -33,10 +41,14 @@ class Body:
         """Whether it ends when it is asked to, or killed; if so, it ends by failing."""
         if self.is_reported or self.obedience < (0.4 if is_kill else 0.7):
             return False
+        self.lose()
+        return True
+
+    def lose(self) -> None:
+        """End by failing."""
         self.result = TaskFailure(
             error_type="CancelledError", message="stopped", traceback="", is_transient=False
         )
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +63,14 @@ class Order:
     token: str
     texts: Mapping[str, str]
     element: Element | None = None
+    memory: Memory | None = None
+    utc_us: int = 0
+    """What the clock of the body's machine shows."""
 
 
-def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
+def begun(start: Order, runner_id: str, nature: Nature, script: Script, dice: Random) -> Body:
     """Decide what a body that starts now will do."""
+    is_asking = start.memory is not None
     return Body(
         execution_id=start.execution_id,
         task_number=start.task_number,
@@ -63,7 +79,9 @@ def begun(start: Order, runner_id: str, nature: Nature, dice: Random) -> Body:
         texts=start.texts,
         element=start.element,
         duration_us=_duration_us(dice),
-        result=_result(start, nature, dice),
+        result=_result(start, nature, script, dice),
+        does_checkpoint=is_asking and dice.random() < 0.4,
+        parks_for_us=dice.randrange(5 * SECOND) if is_asking and dice.random() < 0.3 else None,
         obedience=dice.random(),
         is_deadly=nature is Nature.DEADLY and dice.random() < 0.9,
     )
@@ -74,7 +92,9 @@ def _duration_us(dice: Random) -> int:
     return dice.randrange(longest)
 
 
-def _result(start: Order, nature: Nature, dice: Random) -> Changes | TaskFailure:
+def _result(
+    start: Order, nature: Nature, script: Script, dice: Random
+) -> Changes | TaskFailure | Wait:
     fails = {Nature.FLAKY: 0.5, Nature.BROKEN: 1.0}.get(nature, 0.03)
     if dice.random() < fails:
         is_transient = dice.random() < 0.5
@@ -84,6 +104,8 @@ def _result(start: Order, nature: Nature, dice: Random) -> Changes | TaskFailure
             traceback="",
             is_transient=is_transient,
         )
+    if start.memory is not None and len(start.memory.waits) < len(script):
+        return wait_at(script, len(start.memory.waits), start.utc_us)
     if start.element is not None:
         result = {start.element.result_key: str(dice.randrange(100))}
         return Changes(assigned=result, removed=frozenset())

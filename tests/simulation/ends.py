@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING
 
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.observe import Observer
-from cloacina.planner.effects import AttemptSettled, StartAttempt, StopAttempt
+from cloacina.planner.effects import (
+    AttemptDeferred,
+    AttemptSettled,
+    StartAttempt,
+    StopAttempt,
+    WaitFailed,
+)
 from cloacina.planner.events import AttemptEnded, Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, OpenOffer
 from cloacina_sdk.spec import TaskSpec
 from simulation import speech
 from simulation.bodies import Body, Order
-from simulation.scenario import SECOND
+from simulation.handles import SimulatedHandle
+from simulation.scripts import SECOND
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -59,7 +66,7 @@ class SimulatedExecutor:
         body = runner.world.monitor.bodies.get(token)
         if body is not None and body.yields_to(is_kill=is_kill):
             runner.log(f"stops {body.execution_id} task {body.task_number}")
-            runner.world.after(1_000, partial(self._report, body, token))
+            runner.world.after(1_000, body.report)
 
     def known(self, offer: OpenOffer) -> TaskSpec | None:
         """Return the task of an offer whose workflow this runner knows."""
@@ -82,6 +89,8 @@ class SimulatedExecutor:
             token=effect.token,
             texts=effect.texts,
             element=effect.element,
+            memory=effect.memory,
+            utc_us=runner.now().utc_us,
         )
         self._begin(order, is_guest=False)
 
@@ -106,7 +115,11 @@ class SimulatedExecutor:
         )
         if runner.world.is_talkative and speech.speaks(body):
             runner.world.after(body.duration_us // 2, partial(self._speak, body, order.token))
-        runner.world.after(body.duration_us, partial(self._report, body, order.token))
+        body.report = partial(self._report, body, order.token)
+        if order.memory is None:
+            runner.world.after(body.duration_us, body.report)
+        else:
+            SimulatedHandle(runner, body, order.token).begin()
         runner.gate.point("after a body started")
 
     def _speak(self, body: Body, token: str) -> None:
@@ -142,6 +155,12 @@ class Witness(Observer):
 
     def attempt_started(self, effect: StartAttempt) -> None:
         self._runner.gate.point(f"before the start of {effect.execution.id}")
+
+    def attempt_deferred(self, effect: AttemptDeferred) -> None:
+        self._runner.gate.point(f"after an attempt of {effect.execution.id} that waits")
+
+    def wait_failed(self, effect: WaitFailed) -> None:
+        self._runner.gate.point(f"after a wait of {effect.execution.id}")
 
     def attempt_settled(self, effect: AttemptSettled) -> None:
         self._runner.gate.point(f"after an attempt of {effect.execution.id}")

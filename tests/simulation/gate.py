@@ -8,7 +8,8 @@ from cloacina.errors import StoreUnavailableError
 from cloacina.planner.offered import SeenOffer
 from cloacina.store.batch import Batch
 from cloacina.store.writer import RefusedError
-from simulation.scenario import SECOND, Liveness
+from simulation.scenario import Liveness
+from simulation.scripts import SECOND
 from simulation.shared import epochs_of
 
 if TYPE_CHECKING:

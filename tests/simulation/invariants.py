@@ -13,6 +13,7 @@ from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.throttle import Throttle
+from cloacina_sdk.waiting import Wait
 from simulation import offers
 from simulation.bodies import Body
 from simulation.log import require
@@ -32,7 +33,7 @@ _EVENT_OF_END = {
     "Skipped": "task_skipped",
     "Cancelled": "task_cancelled",
 }
-_OUTCOMES = {"Succeeded": Changes, "Failed": TaskFailure}
+_OUTCOMES = {"Succeeded": Changes, "Failed": TaskFailure, "Deferred": Wait}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +247,7 @@ def _check_end(change: Change, attempt: AttemptRow, body: Body | None) -> None:
     if isinstance(body.result, Changes):
         require(task.status == "Completed", f"{attempt} succeeded, but its task is {task.status}")
         require(task.changes == body.result.to_json(), f"{attempt} stored another output")
-    else:
+    elif isinstance(body.result, TaskFailure):
         require(attempt.error_message == body.result.message, f"{attempt} stored another failure")
 
 

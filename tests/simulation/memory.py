@@ -22,10 +22,12 @@ from cloacina.planner.events import (
     Verdict,
 )
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.mailbox import SentEvent
 from cloacina.planner.moves.reopen import reopened
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph
+from cloacina.store.memories import memory_of
 from cloacina.store.ownership import Unowned
 from cloacina.store.timestamps import from_text
 from cloacina_sdk.changes import Changes
@@ -36,7 +38,15 @@ from simulation.memory_tables import CommandRow, RunnerRow, Tables
 from simulation.memory_writer import SimulatedLink, SimulatedServerLink
 from simulation.scenario import Liveness
 from simulation.shared import LosingLink
-from simulation.snapshot import FINAL, AttemptRow, ExecutionRow, Snapshot, TaskRow, holds_key
+from simulation.snapshot import (
+    FINAL,
+    AttemptRow,
+    ExecutionRow,
+    SentRow,
+    Snapshot,
+    TaskRow,
+    holds_key,
+)
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -127,7 +137,8 @@ class SimulatedDatabase:
     def load_claimed(self, execution_id: str) -> StoredExecution:
         """Return an execution as a claim hands it to the planner."""
         offers = self.offers.of_execution(execution_id)
-        return replace(self.load(execution_id), offers=offers)
+        sent = tuple(map(_sent_event, self._tables.executions[execution_id].sent))
+        return replace(self.load(execution_id), offers=offers, sent=sent)
 
     def load(self, execution_id: str) -> StoredExecution:
         snapshot = self._tables.executions[execution_id]
@@ -148,6 +159,8 @@ class SimulatedDatabase:
             error_type=row.error_type,
             error_message=row.error_message,
             tasks=tuple(_stored_task(task, latest.get(task.number)) for task in snapshot.tasks),
+            waited_us=row.waited_us or 0,
+            waits_since_us=_moment(row.waits_since),
         )
 
     def taken(self, question: Question) -> Taken:
@@ -297,7 +310,13 @@ def _stored_task(row: TaskRow, latest: AttemptRow | None) -> StoredTask:
         item=row.item,
         elements=row.elements,
         first_element=row.first_element,
+        memory=memory_of(row.waits, row.checkpoint),
     )
+
+
+def _sent_event(row: SentRow) -> SentEvent:
+    sent_at = from_text(row.sent_at)
+    return SentEvent(seq=row.seq, name=row.name, payload=row.payload, at_us=sent_at)
 
 
 def _moment(text: str | None) -> int | None:

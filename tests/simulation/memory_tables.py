@@ -11,6 +11,7 @@ from simulation.snapshot import (
     ExecutionRow,
     LogRow,
     OfferRow,
+    SentRow,
     Snapshot,
     TaskRow,
 )
@@ -29,6 +30,7 @@ class Draft:
     events: dict[int, EventRow] = field(default_factory=dict)
     offers: dict[tuple[int, int], OfferRow] = field(default_factory=dict)
     logs: dict[tuple[int, int, int], LogRow] = field(default_factory=dict)
+    sent: dict[int, SentRow] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Snapshot) -> "Draft":
@@ -39,6 +41,7 @@ class Draft:
             {event.seq: event for event in stored.events},
             {(offer.task_number, offer.attempt): offer for offer in stored.offers},
             {(line.task_number, line.attempt, line.seq): line for line in stored.logs},
+            {event.seq: event for event in stored.sent},
         )
 
     def sealed(self) -> Snapshot:
@@ -49,6 +52,7 @@ class Draft:
             tuple(self.events[seq] for seq in sorted(self.events)),
             tuple(self.offers[key] for key in sorted(self.offers)),
             tuple(self.logs[key] for key in sorted(self.logs)),
+            tuple(self.sent[seq] for seq in sorted(self.sent)),
         )
 
 

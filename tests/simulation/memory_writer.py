@@ -12,6 +12,7 @@ from cloacina.store.rows.attempt import AttemptClose, NewAttempt
 from cloacina.store.rows.execution import ExecutionMove, NewExecution
 from cloacina.store.rows.history import NewEvent
 from cloacina.store.rows.log import NewLogLine
+from cloacina.store.rows.memory import MemoryRow, NewSentEvent
 from cloacina.store.rows.offer import NewOffer, OfferSettlement, OfferStop, OfferWithdrawal
 from cloacina.store.rows.reply import CommandReply
 from cloacina.store.rows.task import NewTask, TaskColumns, TaskMove
@@ -30,6 +31,7 @@ from simulation.snapshot import (
     ExecutionRow,
     LogRow,
     OfferRow,
+    SentRow,
     TaskRow,
     holds_key,
 )
@@ -55,9 +57,11 @@ class SimulatedLink:
             self._insert_executions(drafts, batch, self._tables.graphs | graphs)
             self._remove_offers(drafts, batch)
             self._change_tasks(drafts, batch)
+            self._change_memories(drafts, batch)
             self._change_attempts(drafts, batch)
             self._insert_offers(drafts, batch)
             self._move_executions(drafts, batch)
+            self._insert_sent(drafts, batch)
             self._insert_logs(drafts, batch)
             self._insert_events(drafts, batch)
         except ValueError as error:
@@ -84,7 +88,7 @@ class SimulatedLink:
                 raise ValueError("FOREIGN KEY constraint failed")
             if new.idempotency_key is not None and _scope(new) in self._taken(drafts):
                 raise DuplicateError(ValueError("UNIQUE constraint failed"))
-            insert(drafts, new.id, Draft(ExecutionRow._make(new)))
+            insert(drafts, new.id, Draft(ExecutionRow(*new)))
 
     def _remove_offers(self, drafts: dict[str, Draft], batch: Batch) -> None:
         claimed: list[SeenOffer] = []
@@ -125,14 +129,22 @@ class SimulatedLink:
     def _change_tasks(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[NewTask]", batch.rows["tasks"]):
             tasks = self._tables.draft(drafts, new.execution_id).tasks
-            insert(tasks, new.number, TaskRow._make(new))
+            insert(tasks, new.number, TaskRow(*new))
         for move in cast("list[TaskMove]", batch.rows["task_moves"]):
             draft = self._tables.draft(drafts, move.execution_id)
             task = draft.tasks.get(move.number)
             if task is None or (task.status, task.attempt) != (move.was_status, move.was_attempt):
                 raise MissedError
             columns = move[: len(TaskColumns._fields)]
-            draft.tasks[move.number] = TaskRow._make((*task[:3], *columns, *task[-2:]))
+            draft.tasks[move.number] = TaskRow._make((*task[:3], *columns, *task[-4:]))
+
+    def _change_memories(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for change in cast("list[MemoryRow]", batch.rows["memories"]):
+            tasks = self._tables.draft(drafts, change.execution_id).tasks
+            task = tasks.get(change.number)
+            if task is None or task.attempt != change.attempt:
+                raise MissedError
+            tasks[change.number] = task._replace(waits=change.waits, checkpoint=change.checkpoint)
 
     def _change_attempts(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for start in cast("list[NewAttempt]", batch.rows["attempts"]):
@@ -184,7 +196,14 @@ class SimulatedLink:
                 finished_at=move.finished_at,
                 event_count=move.event_count,
                 priority=move.priority,
+                waited_us=move.waited_us,
+                waits_since=move.waits_since,
             )
+
+    def _insert_sent(self, drafts: dict[str, Draft], batch: Batch) -> None:
+        for new in cast("list[NewSentEvent]", batch.rows["sent_events"]):
+            sent = self._tables.draft(drafts, new.execution_id).sent
+            insert(sent, new.seq, SentRow._make(new))
 
     def _insert_logs(self, drafts: dict[str, Draft], batch: Batch) -> None:
         for new in cast("list[NewLogLine]", batch.rows["logs"]):

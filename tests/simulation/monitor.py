@@ -8,11 +8,13 @@ from cloacina.model.topology import Topology
 from cloacina_sdk.context import Context
 from cloacina_sdk.json_text import JsonValue, encode
 from cloacina_sdk.spec import WorkflowSpec
+from cloacina_sdk.waiting import Memory, Wait
 from simulation import invariants, offers, oracle
 from simulation.bodies import Body
 from simulation.log import Difference, require
 from simulation.scenario import Liveness
 from simulation.snapshot import FINAL, Snapshot, TaskRow, spec_of
+from simulation.waits import Waits, was_parked
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -43,6 +45,7 @@ class Monitor:
         self._pauses: dict[tuple[str, int], Pause] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.bodies: dict[str, Body] = {}
+        self.waits = Waits()
         self.last_end_us = 0
         self.ends: dict[str, set[str]] = {}
         """How each execution ended: several times, if it was retried."""
@@ -83,6 +86,8 @@ class Monitor:
             )
             self._check_writer(writer, change)
             invariants.check(change, self.bodies, self._tokens)
+            if change.epoch is not None:
+                self.waits.check(change, self.bodies, at_us, writer)
             if before is None:
                 invariants.check_key(after, self.snapshots.values())
             self._check_pauses(at_us, writer, change)
@@ -112,7 +117,9 @@ class Monitor:
         if self._world.liveness is Liveness.LEASES and change.after.execution.owner is not None:
             require(writer.id in self._world.registered, f"{writer.id} wrote after its eviction")
 
-    def body_starts(self, token: str, body: Body, *, is_guest: bool = False) -> None:
+    def body_starts(
+        self, token: str, body: Body, memory: Memory | None, *, is_guest: bool = False
+    ) -> None:
         """Judge the start of a body by what is committed at this moment."""
         require(token not in self.bodies, f"the body of {token} started twice")
         self.bodies[token] = body
@@ -129,6 +136,8 @@ class Monitor:
         was_fenced_off = snapshot.execution.owner != body.runner_id
         fitting = {None, "RunnerLost", "Cancelled"} if was_fenced_off else {None}
         require(attempt.outcome in fitting, f"{token} started after it had ended")
+        if not was_fenced_off:
+            self.waits.check_start(body, snapshot, memory)
 
     def waiting(self, runner: "SimulatedRunner") -> Waiting:
         """Return what is ready to start in the executions that ``runner`` owns."""
@@ -154,6 +163,7 @@ class Monitor:
         self._check_ownership(runner)
         if not runner.is_stopping:
             self._check_not_late(runner, waiting)
+            self.waits.check_not_late(runner, self.snapshots)
             planned = (s for name, s in self.snapshots.items() if runner.planner.owns(name))
             offers.check_idle(runner.id, runner.planner, planned)
         # priorities may have changed within the turn, before or after the start
@@ -194,7 +204,8 @@ class Monitor:
         require(slots.free + len(slots.held) == runner.slots, "slots were lost or won")
         own = {token: body for token, body in self.bodies.items() if body.runner_id == runner.id}
         running = {token for token, body in own.items() if not body.is_reported}
-        require(running <= slots.held, "a slot came back before its body ended")
+        holding = {token for token in running if not own[token].may_lack_slot}
+        require(holding <= slots.held, "a slot came back before its body ended")
         if not runner.has_mail:
             require(slots.held <= running, f"slots are held by nothing: {slots.held - running}")
 
@@ -266,14 +277,20 @@ class Monitor:
         for attempt in attempts:
             row = snapshot.task(attempt.task_number)
             ends = endings.setdefault((row.task, row.item), [])
-            if attempt.outcome == "RunnerLost":
+            if attempt.outcome == "Deferred":
+                ends += self.waits.failures_after(attempt)
+            elif attempt.outcome == "RunnerLost" and was_parked(attempt, snapshot):
+                pass  # which counts against nothing
+            elif attempt.outcome == "RunnerLost":
                 ends.append(oracle.LOST)
             elif attempt.outcome == "Cancelled":
                 ends.append(oracle.CANCELLED)
             elif attempt.error_type == "TaskTimeout":
                 ends.append(oracle.TIMED_OUT)
             else:
-                ends.append(self.bodies[attempt.token].result)
+                result = self.bodies[attempt.token].result
+                assert not isinstance(result, Wait)
+                ends.append(result)
         given = Context.from_json(snapshot.execution.input).texts()
         tasks = [row for row in snapshot.tasks if row.parent is None]
         cancelled = frozenset(row.task for row in tasks if row.status == "Cancelled")

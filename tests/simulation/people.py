@@ -9,8 +9,10 @@ from cloacina.model.states import Answer, Wish
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.wishes import event_argument, event_of
 from simulation.log import ViolationError, require
-from simulation.scenario import SECOND, Order
+from simulation.scenario import Order
+from simulation.scripts import EVENTS, SECOND
 from simulation.snapshot import FINAL
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class People:
         self._acknowledged: list[str] = []
         self._answers: list[tuple[str, SimulatedRunner, Future[ExecutionState]]] = []
         self._asked: list[tuple[SimulatedRunner, Requested, Future[Verdict]]] = []
+        self._sent = 0
         self._retries: list[tuple[SimulatedRunner, Future[None]]] = []
         self._resumed = 0
 
@@ -75,6 +78,42 @@ class People:
                 execution_id=execution_id, wish=wish, argument=argument, command_id=command_id
             )
             self._asked.append((runner, wanted, runner.ask(wanted)))
+
+    def send(self, name: str) -> None:
+        """Have a runner send an event, whoever has the execution."""
+        world = self._world
+        runners, known = world.open_runners(), sorted(world.monitor.snapshots)
+        if runners and known:
+            snapshots = world.monitor.snapshots
+            unfinished = [each for each in known if snapshots[each].execution.status not in FINAL]
+            among = world.dice.choice((known, unfinished or known))
+            runner, execution_id = world.dice.choice(runners), world.dice.choice(among)
+            runner.log(f"is asked to send {name} to {execution_id}")
+            wanted = self._event(execution_id, name)
+            self._asked.append((runner, wanted, runner.ask(wanted)))
+
+    def send_to_all(self, rounds: int) -> None:
+        """Send what somebody may wait for, again and again."""
+        world = self._world
+        rows = [snapshot.execution for snapshot in world.monitor.snapshots.values()]
+        unfinished = [row.id for row in rows if row.status not in FINAL]
+        for execution_id in unfinished:
+            for name in EVENTS:
+                world.database.leave_command(self._event(execution_id, name))
+        if unfinished:
+            world.ring(None)
+        if rounds:  # some executions may yet be submitted
+            world.after(20 * SECOND, partial(self.send_to_all, rounds - 1))
+
+    def _event(self, execution_id: str, name: str) -> Requested:
+        """Return a wish to send an event that is like no other."""
+        self._sent += 1
+        return Requested(
+            execution_id=execution_id,
+            wish=Wish.SEND_EVENT,
+            argument=event_argument(name, self._sent),
+            command_id=f"s{self._sent}",
+        )
 
     def retry(self) -> None:
         """Ask a runner to run an execution again, which is refused unless it failed."""
@@ -147,6 +186,12 @@ class People:
             require(isinstance(error, EngineError), f"{wanted} answers {error!r}")
             return
         snapshot = self._world.monitor.snapshots[wanted.execution_id]
+        if wanted.wish == Wish.SEND_EVENT:
+            payloads = [event.payload for event in snapshot.sent]
+            is_sent = str(event_of(wanted)[1]) in payloads
+            is_granted = answered.result().answer is Answer.GRANTED
+            require(is_sent == is_granted, f"{wanted} answers {answered.result()}")
+            return
         if any(event.kind == "execution_retried" for event in snapshot.events):
             return  # whatever was granted before that
         row = snapshot.execution

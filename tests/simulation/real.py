@@ -9,13 +9,22 @@ import sqlalchemy as sa
 from cloacina.planner.events import Requested
 from cloacina.store import commands, ownership
 from cloacina.store.contract import Database
-from cloacina.store.tables import ATTEMPTS, EVENTS, EXECUTIONS, OFFERS, TASK_LOGS, TASKS
+from cloacina.store.tables import (
+    ATTEMPTS,
+    EVENTS,
+    EXECUTIONS,
+    OFFERS,
+    SENT_EVENTS,
+    TASK_LOGS,
+    TASKS,
+)
 from simulation.snapshot import (
     AttemptRow,
     EventRow,
     ExecutionRow,
     LogRow,
     OfferRow,
+    SentRow,
     Snapshot,
     TaskRow,
 )
@@ -72,6 +81,7 @@ class RealDatabase:
         events = [EventRow._make(row) for row in self._rows(EVENTS, EventRow._fields)]
         offered = [OfferRow._make(row) for row in self._rows(OFFERS, OfferRow._fields)]
         logs = [LogRow._make(row) for row in self._rows(TASK_LOGS, LogRow._fields)]
+        sent = [SentRow._make(row) for row in self._rows(SENT_EVENTS, SentRow._fields)]
         executions = [
             ExecutionRow._make(row) for row in self._rows(EXECUTIONS, ExecutionRow._fields)
         ]
@@ -84,6 +94,7 @@ class RealDatabase:
                 tuple(event for event in events if event.execution_id == execution.id),
                 tuple(offer for offer in offered if offer.execution_id == execution.id),
                 tuple(line for line in logs if line.execution_id == execution.id),
+                tuple(event for event in sent if event.execution_id == execution.id),
             )
             for execution in executions
         }

@@ -10,10 +10,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, cast
 
 from cloacina.errors import EngineError, RunnerClosedError
+from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
-from cloacina.kernel.kernel import Kernel
-from cloacina.kernel.requests import Ask, Await, Request, Retry, Submission
-from cloacina.planner.events import AttemptEnded, Now, Requested, Submitted, Verdict
+from cloacina.kernel.kernel import Kernel, Message
+from cloacina.kernel.requests import Ask, Await, Retry, Submission
+from cloacina.planner.events import Now, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.schedule import Limits, Sources
@@ -21,8 +22,10 @@ from cloacina.store.ownership import Unowned
 from cloacina.store.writer import GroupWriter
 from simulation.ends import NoThread, SimulatedClock, SimulatedExecutor, Witness
 from simulation.gate import Gate, ProcessDiedError
+from simulation.handles import SimulatedConditions
 from simulation.neighbours import Bell, SimulatedNeighbours
-from simulation.scenario import SECOND, Liveness
+from simulation.scenario import Liveness
+from simulation.scripts import BEGINNING_US, SECOND
 from simulation.shared import GatedLink
 
 if TYPE_CHECKING:
@@ -30,13 +33,18 @@ if TYPE_CHECKING:
 
     from simulation.world import World
 
-BEGINNING_US = 1_800_000_000 * SECOND
-
 
 class Host:
     """A machine: all runners on it share its clocks."""
 
-    wall_offset_us = 0
+    def __init__(self) -> None:
+        self.offsets_us = [0]
+        """By how much its wall clock was off, one time after the other."""
+
+    @property
+    def wall_offset_us(self) -> int:
+        """By how much its wall clock is off now."""
+        return self.offsets_us[-1]
 
 
 class SimulatedRunner:
@@ -78,6 +86,7 @@ class SimulatedRunner:
         )
         self.kernel._thread = cast("Thread", NoThread())
         self.kernel.dispatcher = cast("Dispatcher", SimulatedExecutor(self))
+        self.kernel.conditions = cast("Conditions", SimulatedConditions(self))
         self.kernel.start()
         self._plan_turn()
 
@@ -94,7 +103,7 @@ class SimulatedRunner:
     def log(self, text: str) -> None:
         self.world.log.add(self.world.now_us, self.id, text)
 
-    def send(self, message: Request | AttemptEnded) -> None:
+    def send(self, message: Message) -> None:
         """Leave a message for the kernel, if there is one any more."""
         if self.is_alive:
             self.kernel.send(message)

@@ -26,8 +26,8 @@ from cloacina_sdk.rules import (
 )
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 from cloacina_sdk.throttle import RateLimit, Throttle
+from simulation.scripts import EVENTS, SECOND, Script, draw_script
 
-SECOND = 1_000_000
 MOST_URGENT = 5
 _WISHES = (Wish.CANCEL, Wish.PAUSE, Wish.RESUME, Wish.SET_PRIORITY)
 FAULTS_END_US = 60 * SECOND
@@ -112,9 +112,13 @@ class Scenario:
     workflows: tuple[WorkflowSpec, ...]
     natures: tuple[tuple[Nature, ...], ...]
     """For each workflow, how each of its tasks behaves."""
+    scripts: tuple[tuple[Script, ...], ...]
+    """For each workflow, what the bodies of its tasks wait for, if they take a handle."""
     orders: tuple[Order, ...]
     wishes: tuple[tuple[int, Wish], ...]
     """When something is asked of an execution."""
+    events: tuple[tuple[int, str], ...]
+    """When somebody sends an event to an execution, and which."""
     retries: tuple[int, ...]
     """When somebody wants one that failed to run again."""
     slots: tuple[int, ...]
@@ -137,8 +141,10 @@ def draw(dice: Random) -> Scenario:
     return Scenario(
         workflows=workflows,
         natures=natures,
+        scripts=tuple(tuple(draw_script(dice) for _ in each.tasks) for each in workflows),
         orders=_orders(dice, len(workflows)),
         wishes=_wishes(dice),
+        events=_events(dice),
         retries=_retries(dice),
         slots=tuple(dice.choice((1, 1, 2, 3, 8)) for _ in range(dice.choice((1, 2, 2, 3)))),
         knowledge=dice.choice((1.0, 1.0, 0.7)),
@@ -178,6 +184,11 @@ def _wishes(dice: Random) -> tuple[tuple[int, Wish], ...]:
     return tuple((moment, dice.choice(enabled)) for moment in moments)
 
 
+def _events(dice: Random) -> tuple[tuple[int, str], ...]:
+    moments = sorted(dice.randrange(50 * SECOND) for _ in range(dice.choice((0, 2, 8))))
+    return tuple((moment, dice.choice(EVENTS)) for moment in moments)
+
+
 def _retries(dice: Random) -> tuple[int, ...]:
     count = dice.choice((0, 0, 1, 3))
     return tuple(sorted(dice.randrange(2 * SECOND, 50 * SECOND) for _ in range(count)))
@@ -210,6 +221,7 @@ def _workflow(dice: Random, name: str, most: int) -> WorkflowSpec:
                 allow_failure=dice.random() < 0.2,
                 timeout_ms=dice.choice((None, None, None, 2_000)),
                 throttle=_throttle(dice, most) if dice.random() < 0.2 else None,
+                takes_handle=dice.random() < 0.25,
                 mapped=_mapped(dice, f"t{number}", ancestors) if dice.random() < 0.15 else None,
             )
         )

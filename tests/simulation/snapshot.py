@@ -28,6 +28,8 @@ class ExecutionRow(NamedTuple):
     finished_at: str | None
     event_count: int
     idempotency_key: str | None
+    waited_us: int | None = None
+    waits_since: str | None = None
 
 
 class TaskRow(NamedTuple):
@@ -50,6 +52,8 @@ class TaskRow(NamedTuple):
     first_element: int | None
     parent: int | None
     item: int | None
+    waits: str | None = None
+    checkpoint: str | None = None
 
 
 class AttemptRow(NamedTuple):
@@ -96,6 +100,14 @@ class LogRow(NamedTuple):
     text: str
 
 
+class SentRow(NamedTuple):
+    execution_id: str
+    seq: int
+    name: str
+    payload: str | None
+    sent_at: str
+
+
 class OfferRow(NamedTuple):
     execution_id: str
     task_number: int
@@ -121,7 +133,7 @@ class OfferRow(NamedTuple):
     finished_at: str | None
 
 
-Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow | LogRow
+Row = ExecutionRow | TaskRow | AttemptRow | EventRow | OfferRow | LogRow | SentRow
 
 
 class Snapshot(NamedTuple):
@@ -136,6 +148,7 @@ class Snapshot(NamedTuple):
     events: tuple[EventRow, ...]
     offers: tuple[OfferRow, ...] = ()
     logs: tuple[LogRow, ...] = ()
+    sent: tuple[SentRow, ...] = ()
 
     def task(self, number: int) -> TaskRow:
         """Return the row of a task of the graph, all of which exist, or of an element."""
@@ -179,6 +192,7 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
             *before.events,
             *before.offers,
             *before.logs,
+            *before.sent,
         }
     rows: list[Row] = [
         after.execution,
@@ -187,6 +201,7 @@ def changed_rows(before: Snapshot | None, after: Snapshot) -> list[str]:
         *after.events,
         *after.offers,
         *after.logs,
+        *after.sent,
     ]
     left = {offer[:3] for offer in after.offers}
     gone = [offer[:3] for offer in (before.offers if before else ()) if offer[:3] not in left]

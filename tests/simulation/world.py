@@ -15,7 +15,8 @@ from simulation.log import Log, require
 from simulation.monitor import Monitor
 from simulation.people import People
 from simulation.runner import Host, SimulatedRunner
-from simulation.scenario import FAULTS_END_US, NO_FAULTS, SECOND, Liveness, Mishap, Scenario
+from simulation.scenario import FAULTS_END_US, NO_FAULTS, Liveness, Mishap, Scenario
+from simulation.scripts import SECOND, check_memory
 from simulation.shared import Shared
 from simulation.snapshot import FINAL
 from simulation.speech import check_logs
@@ -56,6 +57,12 @@ class World:
             }
             for workflow, natures in zip(plan.workflows, plan.natures, strict=True)
         }
+        self._scripts = {
+            workflow.name: {
+                task.id: script for task, script in zip(workflow.tasks, scripts, strict=True)
+            }
+            for workflow, scripts in zip(plan.workflows, plan.scripts, strict=True)
+        }
         self._agenda: list[tuple[int, int, int, Callable[[], object]]] = []
         """When, in which order of what comes at once, a number, and what."""
         self._entries = 0
@@ -81,6 +88,8 @@ class World:
             self.after(at_us, partial(self._strike, mishap))
         for number, (at_us, wish) in enumerate(self._plan.wishes, 1):
             self.after(at_us, partial(self.people.ask, f"c{number}", wish))
+        for at_us, name in self._plan.events:
+            self.after(at_us, partial(self.people.send, name))
         for at_us in self._plan.retries:
             self.after(at_us, self.people.retry)
         self.after(FAULTS_END_US, self._make_peace)
@@ -155,8 +164,11 @@ class World:
     ) -> bodies.Body:
         """Start a body."""
         nature = self._natures[order.workflow][order.task.id]
-        body = bodies.begun(order, runner.id, nature, self.dice)
-        self.monitor.body_starts(order.token, body, is_guest=is_guest)
+        script = self._scripts[order.workflow][order.task.id]
+        body = bodies.begun(order, runner.id, nature, script, self.dice)
+        self.monitor.body_starts(order.token, body, order.memory, is_guest=is_guest)
+        if order.memory is not None:
+            check_memory(script, order.memory)
         verb = "hosts" if is_guest else "runs"
         runner.log(f"{verb} {order.execution_id} task {order.task_number} attempt {order.attempt}")
         return body
@@ -217,7 +229,8 @@ class World:
                 runner.fall_silent()
             case Mishap.CLOCK_JUMP:
                 host = runner.host
-                host.wall_offset_us += self.dice.choice((-DAY, DAY, -SECOND, 3_600 * SECOND))
+                jump_us = self.dice.choice((-DAY, DAY, -SECOND, 3_600 * SECOND))
+                host.offsets_us.append(host.wall_offset_us + jump_us)
                 runner.log(f"has its clock set to {host.wall_offset_us / SECOND:+}")
             case Mishap.LEARN:
                 runner.known = {workflow.name for workflow in self._plan.workflows}
@@ -230,6 +243,7 @@ class World:
         self.faults, self.are_faults_on = NO_FAULTS, False
         self.outage_ends_us = 0
         self.people.resume_all(20)
+        self.people.send_to_all(60)
         names = {workflow.name for workflow in self._plan.workflows}
         is_served = any(runner.known == names for runner in self.open_runners())
         if not is_served or self.dice.random() < 0.5:  # a newcomer makes the others look around

@@ -79,6 +79,18 @@ class WishRefusedError(EngineError, ValueError):
         super().__init__(f"execution {execution_id}: {wish} was refused: {problem}")
 
 
+class InvalidEventError(EngineError, ValueError):
+    """No execution can be sent an event like that."""
+
+    def __init__(self, name: object, problem: str) -> None:
+        self.name = name
+        super().__init__(f"the event {str(name)[:100]!r} cannot be sent: {problem}")
+
+
+class InvalidConditionError(EngineError, ValueError):
+    """No condition can be registered like that."""
+
+
 class ExecutionNotRetryableError(EngineError, ValueError):
     """Only what failed or was cancelled can run again."""
 

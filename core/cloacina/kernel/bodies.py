@@ -3,13 +3,16 @@
 import contextvars
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from cloacina.executors.embedded import Body
 from cloacina.planner.events import Identity
 from cloacina.runtime import Runtime
 from cloacina_sdk.attempt import TaskReadyEvent
 from cloacina_sdk.spec import TaskSpec
+
+FindFunction: TypeAlias = Callable[[Identity, str], Callable[..., Any] | None]
+"""Returns the function of a task of an execution, by its id, if it is here."""
 
 
 class Bodies:

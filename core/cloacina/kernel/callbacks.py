@@ -16,7 +16,7 @@ from functools import partial
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus, TaskStatus
-from cloacina.planner.effects import AttemptSettled
+from cloacina.planner.effects import AttemptSettled, WaitFailed
 from cloacina.planner.execution import ExecutionState
 from cloacina.runtime import Runtime
 from cloacina_sdk.callbacks import Callback
@@ -47,8 +47,8 @@ class CallbackCaller:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def attempt_settled(self, effect: AttemptSettled) -> None:
-        """Call about the end of an attempt, which is committed."""
+    def attempt_settled(self, effect: AttemptSettled | WaitFailed) -> None:
+        """Call about the end of an attempt, or the failure of a wait after it, once committed."""
         execution, number = effect.execution, effect.task_number
         if number >= len(execution.topology):
             return  # an element of a mapped task, which cannot have callbacks

@@ -18,7 +18,7 @@ from cloacina.kernel.meter import Meter
 from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.claims import Question
-from cloacina.planner.effects import Effect, StartAttempt
+from cloacina.planner.effects import CallCondition, Effect, StartAttempt
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.store.contract import Writer, Written
@@ -77,6 +77,9 @@ class Committer:
     def commit(self, effects: Sequence[Effect]) -> Committed:
         """Write everything that changed; a slot that comes free thereby is given on at once."""
         committed = Committed()
+        # to call a condition changes nothing; what it says of a wait that is not written is not heard
+        calls = [effect for effect in effects if isinstance(effect, CallCondition)]
+        effects = [effect for effect in effects if not isinstance(effect, CallCondition)]
         while (unsaved := self._planner.take_unsaved()) or self._is_evicted:
             written = self._write(unsaved, committed)
             committed.has_written |= bool(written.saved)
@@ -107,6 +110,7 @@ class Committer:
             effects = kept + self._planner.withdraw(void, now)
             if self._is_evicted:
                 break  # there was no time left to join again
+        committed.due += calls
         return committed
 
     def _yield_slots(self, written: Written) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cloacina.errors import WrongExecutorError
+from cloacina.kernel.asks import Asked
 from cloacina.kernel.bodies import Bodies, import_path
 from cloacina.kernel.journal import fields_of
 from cloacina.kernel.logbook import LogBook
@@ -25,7 +26,7 @@ from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
-from cloacina_sdk.waiting import Wait
+from cloacina_sdk.waiting import Memory
 
 _LOG = logging.getLogger("cloacina")
 
@@ -51,27 +52,28 @@ class _Order:
     token: str
     texts: Mapping[str, str]
     element: Element | None = None
+    memory: Memory | None = None
 
 
 class Dispatcher:
-    """Knows what runs where. Called by the kernel's thread, but for ``finished``."""
+    """Knows what runs where. Called by the kernel's thread, but for what is reported to it."""
 
     def __init__(
         self,
         bodies: Bodies,
         routes: Routes,
-        send: Callable[[AttemptEnded], None],
+        send: Callable[[AttemptEnded | Asked], None],
         logbook: LogBook,
         *,
         timeout_ms: int | None = None,
         max_context_bytes: int = 0,
     ) -> None:
-        """Send the end of every attempt to ``send``, from whatever thread it is reported on.
+        """Send what attempts ask for, and their ends, to ``send``, from whatever thread it comes.
 
         Args:
             bodies: of embedded tasks.
             routes: the executors.
-            send: takes the ends.
+            send: takes what attempts ask for, and their ends.
             logbook: takes what attempts say.
             timeout_ms: what executors are told of tasks that name no limit of their own.
             max_context_bytes: how large a context may be that a body sees or leaves; 0 for no limit.
@@ -97,6 +99,7 @@ class Dispatcher:
                 token=effect.token,
                 texts=effect.texts,
                 element=effect.element,
+                memory=effect.memory,
             ),
             is_guest=False,
         )
@@ -158,8 +161,6 @@ class Dispatcher:
             _LOG.warning("an executor reported an attempt that does not run here; it is ignored")
             return
         outcome = result.outcome
-        if isinstance(outcome, Wait):
-            outcome = _cannot_wait(outcome)
         if isinstance(outcome, Changes) and self._max_context_bytes:
             excess = excess_of(outcome.applied_to(running.texts), self._max_context_bytes)
             if excess is not None:
@@ -178,12 +179,20 @@ class Dispatcher:
         self._logbook.write(token, line)
 
     def asked(self, token: str, ask: Ask, answer: Callable[[Reply], None]) -> None:
-        """Refuse what a body asks for (see ``Report``). Safe to call from any thread.
-
-        No task takes a handle yet, so no attempt that runs here can ask.
-        """
-        _LOG.warning("an attempt asked for %s, but its task takes no handle", type(ask).__name__)
-        answer(Reply.LOST)
+        """Take what a body asks for (see ``Report``). Safe to call from any thread."""
+        running = self._running.get(token)
+        if running is None:
+            answer(Reply.LOST)
+            return
+        self._send(
+            Asked(
+                execution_id=running.execution_id,
+                task_number=running.task_number,
+                token=token,
+                ask=ask,
+                answer=answer,
+            )
+        )
 
     def stop(self, effect: StopAttempt) -> None:
         """Make an attempt end; nothing, if it has ended meanwhile."""
@@ -241,17 +250,8 @@ class Dispatcher:
             timeout_ms=self._timeout_ms if task.timeout_ms is None else task.timeout_ms,
             priority=identity.priority,
             element=order.element,
+            memory=order.memory,
         )
-
-
-def _cannot_wait(wait: Wait) -> TaskFailure:
-    return TaskFailure(
-        error_type="CannotWait",
-        message=f"it ended to wait for {wait}, but its task takes no handle",
-        traceback="",
-        is_transient=False,
-        is_fatal=True,
-    )
 
 
 def _too_large(excess: Excess) -> TaskFailure:

@@ -14,6 +14,7 @@ from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look
+from cloacina.planner.deferral import cannot_wait
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import AttemptEnded, SaidLine
 from cloacina.planner.guests import ClaimedOffer, GuestReport, Guests, OpenOffer
@@ -22,6 +23,7 @@ from cloacina.planner.planner import Planner
 from cloacina.planner.pools import Pool
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.outcome import failure_of
+from cloacina_sdk.waiting import Wait
 
 _LOG = logging.getLogger("cloacina")
 
@@ -80,7 +82,10 @@ class Hosting:
 
     def end(self, ended: AttemptEnded, *, is_told: bool, lines: tuple[SaidLine, ...] = ()) -> None:
         """Take the end of an attempt that may be a guest's, and what it said."""
-        self._guests.end(ended.token, ended.result, is_told=is_told, lines=lines)
+        result = ended.result
+        if isinstance(result, Wait):  # what takes a handle is not offered
+            result = cannot_wait(result)
+        self._guests.end(ended.token, result, is_told=is_told, lines=lines)
 
     def settle(self, gone: Collection[str]) -> None:
         """Take note of a commit that wrote everything but the executions ``gone``."""

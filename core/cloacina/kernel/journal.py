@@ -7,7 +7,12 @@ them: those are kept with the attempt.
 import logging
 from typing import Final
 
-from cloacina.planner.effects import AttemptSettled, StartAttempt
+from cloacina.planner.effects import (
+    AttemptDeferred,
+    AttemptSettled,
+    StartAttempt,
+    WaitFailed,
+)
 from cloacina.planner.events import Identity
 from cloacina.planner.execution import ExecutionState
 
@@ -61,6 +66,29 @@ def settled(effect: AttemptSettled) -> None:
     )
 
 
+def deferred(effect: AttemptDeferred) -> None:
+    """Log that an attempt ended to wait."""
+    if LOG.isEnabledFor(logging.DEBUG):
+        fields = _fields_of(effect)
+        seconds = effect.duration_us / 1_000_000
+        LOG.debug(
+            "attempt %d of task %r waits, after %.3f s",
+            *(effect.attempt, fields["task"], seconds),
+            extra=fields,
+        )
+
+
+def wait_failed(effect: WaitFailed) -> None:
+    """Log that what a task waited for cannot be told."""
+    if LOG.isEnabledFor(logging.INFO):
+        fields = _fields_of(effect)
+        LOG.info(
+            "task %r waited for a condition, which raised a %s",
+            *(fields["task"], effect.failure.error_type),
+            extra=fields,
+        )
+
+
 def ended(execution: ExecutionState) -> None:
     """Log that an execution reached its end."""
     if LOG.isEnabledFor(logging.INFO):
@@ -68,6 +96,8 @@ def ended(execution: ExecutionState) -> None:
         LOG.info("execution %s %s", execution.id, execution.status.lower(), extra=fields)
 
 
-def _fields_of(effect: StartAttempt | AttemptSettled) -> dict[str, object]:
+def _fields_of(
+    effect: StartAttempt | AttemptSettled | AttemptDeferred | WaitFailed,
+) -> dict[str, object]:
     task = effect.execution.spec(effect.task_number).id
     return fields_of(effect.execution.identity, task, effect.attempt)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import TypeAlias
 
 from cloacina.errors import (
     EngineError,
@@ -20,8 +21,10 @@ from cloacina.errors import (
     OwnershipLostError,
     RunnerClosedError,
 )
+from cloacina.kernel.asks import Asked, Asks
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.commit import Committer
+from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.hosting import Hosting
 from cloacina.kernel.logbook import LogBook
@@ -43,16 +46,21 @@ from cloacina.kernel.waiters import Waiters, refuse, tell
 from cloacina.model.states import Answer, Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
+    AnswerAsk,
+    AttemptDeferred,
     AttemptSettled,
+    CallCondition,
     Effect,
     ExecutionEnded,
     StartAttempt,
     StopAttempt,
+    WaitFailed,
 )
 from cloacina.planner.events import (
     AttemptEnded,
     AttemptSaid,
     Claimed,
+    ConditionTold,
     Event,
     LimitsRead,
     Requested,
@@ -66,8 +74,12 @@ from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
 from cloacina.store.direct import Settled
 from cloacina.store.migration import FindTarget
+from cloacina_sdk.executor import Reply
 
 _LOG = logging.getLogger("cloacina")
+
+Message: TypeAlias = Request | AttemptEnded | Asked | ConditionTold
+"""What other threads leave for the kernel."""
 
 
 class Kernel:
@@ -85,6 +97,8 @@ class Kernel:
         """Bring the parts together; ``start`` begins, once all attributes are set."""
         self.dispatcher: Dispatcher
         self.find_target: FindTarget
+        self.conditions: Conditions
+        self.max_event_bytes = 0
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
@@ -99,8 +113,9 @@ class Kernel:
             planner=planner, neighbours=neighbours, lookout=self._lookout, clock=clock
         )
         self._waiters = Waiters()
+        self._asks = Asks()
         self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
-        self._inbox: queue.SimpleQueue[Request | AttemptEnded] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stop: Stop | None = None
         self._has_obeyed = False
         """Whether commands are answered in this turn."""
@@ -109,6 +124,8 @@ class Kernel:
         self._failure: KernelFailedError | None = None
         self._gate = threading.Lock()
         self._is_closed = False
+        self._is_over = False
+        """Whether nobody takes messages any more."""
         self._thread = threading.Thread(target=self._run, name="cloacina-kernel", daemon=True)
 
     def start(self) -> None:
@@ -116,7 +133,7 @@ class Kernel:
         self._inbox.put(LookAround())
         self._thread.start()
 
-    def send(self, message: Request | AttemptEnded) -> None:
+    def send(self, message: Message) -> None:
         """Leave a message.
 
         Raises:
@@ -132,6 +149,13 @@ class Kernel:
                 if self._is_closed:
                     raise RunnerClosedError
                 self._inbox.put(message)
+        elif isinstance(message, Asked):
+            with self._gate:
+                is_over = self._is_over
+                if not is_over:
+                    self._inbox.put(message)
+            if is_over:
+                message.answer(Reply.LOST)
         else:
             self._inbox.put(message)
 
@@ -186,6 +210,7 @@ class Kernel:
             self.dispatcher.variables.pop(execution_id, None)
             self._waiters.refuse_end(execution_id, error)
         self._carry_out(committed.due)
+        self._asks.sweep(self._planner, self._ask_to_end)
         has_freed = self._planner.take_freed()
         if has_freed or any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
@@ -211,16 +236,17 @@ class Kernel:
             self._committer.note_eviction(error)
             self._inbox.put(LookAround())
 
-    def _take(self, message: Request | Event | AttemptSaid) -> list[Effect]:
+    def _take(self, message: Message | Event | AttemptSaid) -> list[Effect]:
+        effects: list[Effect] = []
         match message:
             case Submission():
-                return self._begin(message)
+                effects = self._begin(message)
             case Await():
                 self._waiters.expect_end(message.execution_id, message.ended)
                 self._neighbours.ask_for_ends()
                 self._look_for_ends([message.execution_id])
             case Ask():
-                return self._grant(message)
+                effects = self._grant(message)
             case Retry():
                 self._retry(message)
             case Inquire():
@@ -229,16 +255,19 @@ class Kernel:
                 self._planner.hear(message)
             case LinesWait():
                 pass  # it is known now when they are due
+            case Asked():
+                effects = self._step(self._asks.take(message))
             case LookAround():
-                return self._look_around()
+                effects = self._look_around()
             case AttemptEnded():
-                return self._take_end(message)
+                effects = self._take_end(message)
             case Stop():
                 self._stop = message
                 self._planner.start_nothing_more()
+                effects = self._planner.release_parked(self._clock.now())
             case _:
-                return self._step(message)
-        return []
+                effects = self._step(message)
+        return effects
 
     def _begin(self, submission: Submission) -> list[Effect]:
         execution_id = submission.event.identity.execution_id
@@ -250,6 +279,7 @@ class Kernel:
     def _take_end(self, ended: AttemptEnded) -> list[Effect]:
         is_own = self._planner.is_running(ended.execution_id, ended.task_number, ended.token)
         lines = self.logbook.close(ended.token)
+        self._asks.end(ended.token)
         if lines and is_own:
             said = AttemptSaid(
                 execution_id=ended.execution_id,
@@ -263,7 +293,7 @@ class Kernel:
 
     def _grant(self, ask: Ask) -> list[Effect]:
         """Do what is asked of an execution of ours, or of nobody's, or leave it to its owner."""
-        wanted = ask.wanted
+        wanted = self._limited(ask.wanted)
         if wanted.wish == Wish.MIGRATE:
             self._migrations.append((wanted, ask.answered))
             return []
@@ -306,7 +336,7 @@ class Kernel:
         effects: list[Effect] = []
         is_any_done = False
         commands = self._lookout.commands()
-        for command in commands:
+        for command in map(self._limited, commands):
             if command.wish == Wish.MIGRATE:
                 self._migrations.append((command, None))
             elif self._planner.owns(command.execution_id):
@@ -316,9 +346,14 @@ class Kernel:
                 settled = self._lookout.settle(command)
                 self._follow(settled)
                 is_any_done |= settled.verdict is not None
-        if is_any_done and len(commands) == AT_ONCE:
+        if is_any_done and (len(commands) == AT_ONCE or any(map(_may_be_long, commands))):
             self._inbox.put(LookAround())  # there may be more
         return effects
+
+    def _limited(self, wanted: Requested) -> Requested:
+        """Return a wish with what this runner allows of its argument."""
+        limit = self.max_event_bytes
+        return replace(wanted, largest_bytes=limit) if _may_be_long(wanted) else wanted
 
     def _migrate(self) -> None:
         """Change executions to other versions, now that all of this turn is written."""
@@ -389,7 +424,7 @@ class Kernel:
             else:
                 self._waiters.tell_end(execution_id, restored(found))
 
-    def _messages(self) -> Iterator[Request | Event | AttemptSaid]:
+    def _messages(self) -> Iterator[Message | Event | AttemptSaid]:
         """Wait for the first message or timer, then take everything else that is there.
 
         However often it is time to look around, one look after all else is enough.
@@ -408,7 +443,7 @@ class Kernel:
         if due is not None and due <= self._clock.now().monotonic_us:
             yield TimePassed()
 
-    def _waiting_messages(self) -> Iterator[Request | AttemptEnded]:
+    def _waiting_messages(self) -> Iterator[Message]:
         try:
             yield self._inbox.get(timeout=self._patience_s())
         except queue.Empty:
@@ -442,10 +477,21 @@ class Kernel:
                     self.dispatcher.start(effect)
                 case AttemptSettled():
                     self._observer.attempt_settled(effect)
+                case AttemptDeferred():
+                    self._observer.attempt_deferred(effect)
+                case WaitFailed():
+                    self._observer.wait_failed(effect)
                 case StopAttempt():
                     self.dispatcher.stop(effect)
+                case AnswerAsk():
+                    self._asks.answer(effect)
+                case CallCondition():
+                    self.conditions.call(effect)
                 case ExecutionEnded():
                     self._end(effect.execution)
+
+    def _ask_to_end(self, token: str) -> None:
+        self.dispatcher.cancel(token, is_kill=False)
 
     def _end(self, execution: ExecutionState) -> None:
         self._observer.execution_ended(execution)
@@ -455,7 +501,7 @@ class Kernel:
     def _dismiss(self, error: EngineError) -> None:
         """Tell everybody who still waits that this kernel will not answer."""
         with self._gate:
-            self._is_closed = True
+            self._is_closed = self._is_over = True
             left = [self._inbox.get() for _ in range(self._inbox.qsize())]
         for message in left:
             if isinstance(message, Submission):
@@ -466,4 +512,11 @@ class Kernel:
                 refuse([message.answered], error)
             elif isinstance(message, Retry):
                 refuse([message.reopened], error)
+            elif isinstance(message, Asked):
+                message.answer(Reply.LOST)
         self._waiters.dismiss(error)
+        self._asks.dismiss(self._ask_to_end)
+
+
+def _may_be_long(wanted: Requested) -> bool:
+    return wanted.wish == Wish.SEND_EVENT

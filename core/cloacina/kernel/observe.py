@@ -4,7 +4,12 @@ import pluggy
 
 from cloacina.kernel import journal
 from cloacina.kernel.callbacks import CallbackCaller
-from cloacina.planner.effects import AttemptSettled, StartAttempt
+from cloacina.planner.effects import (
+    AttemptDeferred,
+    AttemptSettled,
+    StartAttempt,
+    WaitFailed,
+)
 from cloacina.planner.execution import ExecutionState
 from cloacina.plugins import notify
 from cloacina_sdk import hooks
@@ -47,6 +52,31 @@ class Observer:
             },
         )
         self._callbacks.attempt_settled(effect)
+        self._tell_of_retry(effect)
+
+    def attempt_deferred(self, effect: AttemptDeferred) -> None:
+        """Call ``cloacina_after_attempt``; what authors want to be called is not due."""
+        journal.deferred(effect)
+        notify(
+            self._plugins,
+            "cloacina_after_attempt",
+            lambda: {
+                "attempt": _attempt(effect.execution, effect.task_number, effect.attempt),
+                "outcome": hooks.AttemptOutcome(
+                    status="Deferred",
+                    failure=None,
+                    duration_s=effect.duration_us / 1_000_000,
+                ),
+            },
+        )
+
+    def wait_failed(self, effect: WaitFailed) -> None:
+        """Call ``cloacina_attempt_retried`` where another attempt follows."""
+        journal.wait_failed(effect)
+        self._callbacks.attempt_settled(effect)
+        self._tell_of_retry(effect)
+
+    def _tell_of_retry(self, effect: AttemptSettled | WaitFailed) -> None:
         delay_us = effect.retry_delay_us
         if delay_us is not None:
             notify(

@@ -43,6 +43,9 @@ class SubStatus(StrEnum):
     """Ready, and waiting until the delay of its retry is over."""
     OFFERED = "Offered"
     """Ready, and any runner that has a free slot for it may claim it."""
+    DEFERRED = "Deferred"
+    """Waiting for a time, an event or a condition: ready, if the next attempt begins then; running,
+    if its attempt waits where it is and has given its slot back."""
     UPSTREAM_FAILED = "UpstreamFailed"
     """Skipped, because a task that it depends on, directly or not, failed."""
 
@@ -68,6 +71,8 @@ class Wish(StrEnum):
     """Its argument is the new priority, in decimal digits."""
     MIGRATE = "Migrate"
     """To another version of its workflow: the argument, or the one for new executions."""
+    SEND_EVENT = "SendEvent"
+    """Its argument is a JSON object with the name of the event and, if there is one, its payload."""
 
 
 class Answer(StrEnum):
@@ -94,6 +99,8 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "Cancelled"
     RUNNER_LOST = "RunnerLost"
     """The runner that had started it died or was stopped before it reported."""
+    DEFERRED = "Deferred"
+    """Its body ended the run to wait; that is no failure."""
 
 
 _FINAL_EXECUTION = frozenset(

@@ -4,7 +4,6 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from cloacina.errors import EngineError, ExecutionNotRetryableError
@@ -14,7 +13,7 @@ from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
-from cloacina.store import commands, direct, limits, migration, offers, ownership, reader
+from cloacina.store import commands, direct, limits, migration, ownership, reader
 from cloacina.store.contract import Database
 from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts
@@ -170,9 +169,7 @@ class Member(ABC):
         loaded = []
         for execution_id in claimed:
             try:
-                stored = reader.load(connection, execution_id)
-                found = offers.of_execution(connection, execution_id)
-                loaded.append(replace(stored, offers=found))
+                loaded.append(reader.load_claimed(connection, execution_id))
             except ValueError as error:
                 _LOG.error("execution %s cannot be read: %s", execution_id, error)
         return loaded

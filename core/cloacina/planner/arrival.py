@@ -1,7 +1,7 @@
 """How executions come to a runner: submitted to it, or claimed as they are stored."""
 
 from cloacina.model.states import ExecutionStatus, StopReason
-from cloacina.planner import away, restore
+from cloacina.planner import away, deferral, restore, standstill
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import Claimed, Now, Submitted
 from cloacina.planner.execution import ExecutionState
@@ -37,7 +37,7 @@ def claim(progress: Progress, event: Claimed, now: Now) -> list[Effect]:
     ready = restore.rebuild(execution)
     if execution.started_at_us is None:
         ready += decide.begin(execution, now.utc_us)
-    schedule.limit(execution, now)
+    standstill.resume(schedule, execution, now)
     for task in list(execution.running):
         if task.runner is None or execution.stopping is not None:
             ready += settle.lose(execution, task, now.utc_us, schedule.max_losses)
@@ -45,4 +45,6 @@ def claim(progress: Progress, event: Claimed, now: Now) -> list[Effect]:
     if any(stop.calls_for_stop(execution, task) for task in execution.tasks):
         effects, ready = progress.stop(execution, StopReason.FAIL_FAST, now), []
     effects += progress.advance(execution, ready, now)
+    for task in list(execution.waiting.values()):
+        effects += deferral.begin(progress, execution, task, now)
     return effects + away.resume(progress, execution, event.stored.offers, now)

@@ -49,7 +49,7 @@ class Waiting:
 
     Attributes:
         kind: ``slot`` (of the runner, or of the executor's pool), ``key``, ``rate``, ``elements``
-            (as many of its mapped task run as may) or ``delay`` (of its retry).
+            (as many of its mapped task run as may), ``delay`` (of its retry) or ``wait`` (its own).
         name: of the pool, key or rate; "" for what has none.
         limit: how many may have it at once, or start in a window; ``None`` where nobody says.
     """

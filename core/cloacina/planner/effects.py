@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloacina.planner.execution import ExecutionState
+from cloacina_sdk.executor import Reply
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class StartAttempt:
     """The merged context that the body sees: key -> JSON text."""
     element: Element | None = None
     """What the attempt is for, if its task is mapped; all elements have the same ``texts``."""
+    memory: Memory | None = None
+    """What earlier runs of the body left, if its task takes a handle."""
 
     @property
     def is_over(self) -> bool:
@@ -42,6 +46,48 @@ class AttemptSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptDeferred:
+    """It was recorded that the body of an attempt ended its run to wait."""
+
+    execution: ExecutionState
+    task_number: int
+    attempt: int
+    duration_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitFailed:
+    """It was recorded that what a task waits for, after an attempt, cannot be told."""
+
+    execution: ExecutionState
+    task_number: int
+    attempt: int
+    failure: TaskFailure
+    retry_delay_us: int | None
+    """Set when another attempt follows after that delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCondition:
+    """A task waits for a condition: what it says now is to be told (``ConditionTold``)."""
+
+    execution: ExecutionState
+    task_number: int
+    attempt: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAsk:
+    """What the body of an attempt asked for is done."""
+
+    execution: ExecutionState
+    number: int
+    """Of the ask."""
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopAttempt:
     """An attempt should end: it is asked first, and killed where that is possible."""
 
@@ -58,4 +104,13 @@ class ExecutionEnded:
     execution: ExecutionState
 
 
-Effect = StartAttempt | AttemptSettled | StopAttempt | ExecutionEnded
+Effect = (
+    StartAttempt
+    | AttemptSettled
+    | AttemptDeferred
+    | WaitFailed
+    | CallCondition
+    | AnswerAsk
+    | StopAttempt
+    | ExecutionEnded
+)

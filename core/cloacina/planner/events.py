@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from cloacina.model.states import Answer
 from cloacina.model.topology import Topology
 from cloacina.planner.claims import Taken
+from cloacina.planner.mailbox import SentEvent
+from cloacina.planner.memory import NOTHING_KEPT, TaskMemory
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.executor import Ask
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class StoredTask:
     elements: int | None = None
     """Of a mapped task that has begun: how many elements it has."""
     first_element: int | None = None
+    memory: TaskMemory = NOTHING_KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,12 @@ class StoredExecution:
     tasks: tuple[StoredTask, ...]
     offers: tuple[SeenOffer, ...] = ()
     """What the last owner offered and nobody settled; read by a claim only."""
+    sent: tuple[SentEvent, ...] = ()
+    """The events that were sent to it; read by a claim only."""
+    waited_us: int = 0
+    """How long it has only waited, which does not count for the time that it may take."""
+    waits_since_us: int | None = None
+    """Since when it does so now, beside that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +116,36 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
-    """An executor reported how an attempt ended: with the task's changes, or with a failure."""
+    """An executor reported how an attempt ended: with the task's changes, a failure, or a wait."""
 
     execution_id: str
     task_number: int
     token: str
-    result: Changes | TaskFailure
+    result: Changes | TaskFailure | Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAsked:
+    """The body of a running attempt asks for something."""
+
+    execution_id: str
+    task_number: int
+    token: str
+    ask: Ask
+    number: int
+    """Of the ask, for the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionTold:
+    """A condition was called for a task that waits for it."""
+
+    execution_id: str
+    task_number: int
+    attempt: int
+    """The number of the task's last attempt, after which it waits."""
+    answer: bool | TaskFailure
+    """Whether it holds, or what calling it led to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +180,8 @@ class Requested:
     argument: str | None = None
     command_id: str | None = None
     """Of the row that is to be answered, if it came through the inbox."""
+    largest_bytes: int = 0
+    """How long the payload of an event may be, where that is asked; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +204,14 @@ class TimePassed:
     """A moment that the planner asked to be woken at has come."""
 
 
-Event = Submitted | Claimed | AttemptEnded | Requested | LimitsRead | TimePassed | OffersSeen
+Event = (
+    Submitted
+    | Claimed
+    | AttemptEnded
+    | AttemptAsked
+    | ConditionTold
+    | Requested
+    | LimitsRead
+    | TimePassed
+    | OffersSeen
+)

@@ -15,6 +15,8 @@ from cloacina.model.states import (
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.mailbox import Mailbox
+from cloacina.planner.memory import NOTHING_KEPT
 from cloacina.planner.offered import OfferChanges
 from cloacina.planner.task import TaskState
 from cloacina.planner.unsaved import HistoryEvent, Unsaved
@@ -49,6 +51,19 @@ class ExecutionState:
     expansions: dict[int, Expansion] = field(default_factory=dict)
     """The elements of the mapped tasks that have begun, by the task's number."""
     unsaved: Unsaved = field(default_factory=Unsaved)
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    waiting: dict[int, TaskState] = field(default_factory=dict)
+    """The tasks and elements that wait, between attempts or parked within one, by number."""
+    witness: int | None = None
+    """A task that was seen to run or to be ready, and may still be."""
+    waited_us: int = 0
+    """How long it has only waited, beside the time since ``waits_since_us``."""
+    waits_since_us: int | None = None
+    stored_waiting: tuple[int, int | None] = (0, None)
+    times_out_at_us: int | None = None
+    """By the monotonic clock: when it has taken as long as its workflow allows."""
+    time_left_us: int | None = None
+    """While it only waits: how long it may go on after that."""
     views: Views = field(init=False)
     _keys: dict[int, str | None] = field(default_factory=dict)
 
@@ -145,6 +160,7 @@ class ExecutionState:
         self.status = ExecutionStatus.RUNNING
         self.stopping = None
         self.started_at_us, self.finished_at_us = at_us, None
+        self.waited_us, self.waits_since_us = 0, None
         self.error_task = self.error_type = self.error_message = None
 
     def reset(self, number: int) -> None:
@@ -155,6 +171,8 @@ class ExecutionState:
         task = TaskState(number=number, attempt=old.attempt, stored=old.stored)
         self.tasks[number] = task
         self.touch(task)
+        if old.memory is not NOTHING_KEPT:
+            self.unsaved.memories[number] = task
 
     @property
     def can_be_stopped(self) -> bool:
@@ -165,7 +183,16 @@ class ExecutionState:
     def has_moved(self) -> bool:
         """Whether the execution itself, beside its tasks, differs from what is stored."""
         stored = self.stored_status, self.stored_stopping, self.stored_priority
-        return stored != (self.status, self.stopping, self.identity.priority)
+        if stored != (self.status, self.stopping, self.identity.priority):
+            return True
+        return self.stored_waiting != (self.waited_us, self.waits_since_us)
+
+    @property
+    def has_suspendable_clock(self) -> bool:
+        """Whether the time that its workflow allows may stand still, or does."""
+        if self.topology.workflow.timeout_ms is None:
+            return False
+        return bool(self.waiting) or self.waits_since_us is not None
 
     def mark_saved(self) -> None:
         """Take note that everything unsaved is committed."""
@@ -173,6 +200,7 @@ class ExecutionState:
             task.stored = (task.status, task.attempt)
         self.stored_status, self.stored_stopping = self.status, self.stopping
         self.stored_priority = self.identity.priority
+        self.stored_waiting = self.waited_us, self.waits_since_us
         self.unsaved = Unsaved()
 
     @property

@@ -4,54 +4,12 @@ Pure: whoever asks collects the facts. The first obstacle that is found is told,
 a whole execution to what holds up one task of it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from cloacina.model.explanation import Explanation, Reason
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
-from cloacina.planner.events import StoredExecution, StoredTask
+from cloacina.planner.events import StoredTask
+from cloacina.planner.explain_waits import explain_parked, explain_wait
+from cloacina.planner.facts import Facts
 from cloacina.planner.standing import InQueue, Standing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """The runner that has an execution."""
-
-    runner_id: str
-    host: str | None = None
-    process_id: int | None = None
-    is_alive: bool = True
-
-    def __str__(self) -> str:
-        where = "" if self.host is None else f" (process {self.process_id} on {self.host})"
-        return f"runner {self.runner_id}{where}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What an explanation is made of.
-
-    Attributes:
-        stored: the execution.
-        owner: who has it; ``None`` for nobody.
-        standing: how it stands with this runner, if this runner has it.
-        can_serve: whether this runner could run it; ``None`` if whoever asks is no runner.
-        is_known: whether some version of its workflow, or its package, is there at least.
-        now_us: the time by the wall clock.
-        to_text: writes such a time.
-    """
-
-    stored: StoredExecution
-    owner: Owner | None
-    standing: Standing | None = None
-    can_serve: bool | None = None
-    is_known: bool = False
-    now_us: int
-    to_text: Callable[[int], str]
-
-    def name(self, number: int) -> str:
-        """Return the id of a task."""
-        return self.stored.topology.tasks[number].id
 
 
 def explain_task(facts: Facts, number: int) -> Explanation:
@@ -109,6 +67,8 @@ def _running(facts: Facts, task: StoredTask) -> Explanation | None:
     if owner is None or not owner.is_alive:
         return None  # its attempt is recorded as running, and nobody runs it
     name = facts.name(task.number)
+    if task.sub_status == SubStatus.DEFERRED:
+        return _back_in_queue(facts, task) or explain_parked(facts, task)
     sentence = f"task {name!r} is running, attempt {task.attempt}; {owner} plans its execution"
     return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
 
@@ -203,6 +163,8 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
             task=name,
             waits_for=tuple(before),
         )
+    if task.memory.open is not None:
+        return explain_wait(facts, task, task.memory.open)
     if task.due_at_us is not None and task.due_at_us > facts.now_us:
         until = facts.to_text(task.due_at_us)
         return Explanation(
@@ -274,6 +236,15 @@ def _limited(name: str, kind: str, limit: str) -> Explanation:
         unblock="it starts when the next window of that rate begins",
         task=name,
     )
+
+
+def _back_in_queue(facts: Facts, task: StoredTask) -> Explanation | None:
+    """What a body waits for that was parked, and could go on."""
+    standing = facts.standing
+    place = None if standing is None else standing.queue.get(task.number)
+    if standing is None or place is None:
+        return None
+    return _in_queue(facts.name(task.number), standing, place)
 
 
 def _in_queue(name: str, standing: Standing, place: InQueue) -> Explanation | None:

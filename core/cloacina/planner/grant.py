@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from cloacina.model.states import Answer, ExecutionStatus, StopReason, TaskStatus, Wish
-from cloacina.planner import restore, wishes
+from cloacina.planner import deferral, restore, wishes
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import Now, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
@@ -45,7 +45,11 @@ def _fulfil(
             execution.move(ExecutionStatus.RUNNING)
             execution.record("execution_resumed", now.utc_us)
             # a delay that is not over has its timer, which a wall clock does not move
-            ready = [t for t in execution.tasks if t.status is TaskStatus.READY]
+            ready = [
+                task
+                for task in execution.tasks
+                if task.status is TaskStatus.READY and not task.is_waiting
+            ]
             for expansion in execution.expansions.values():
                 ready += restore.waiting_elements(expansion)
             ready = [task for task in ready if task.due_at_us is None]
@@ -57,6 +61,8 @@ def _fulfil(
             execution.record("execution_priority_changed", now.utc_us, detail=detail)
             progress.schedule.reprioritise(execution)
             return progress.fill_slots(now)
+        case Wish.SEND_EVENT:
+            return deferral.send(progress, execution, *wishes.event_of(event), now)
         case Wish.MIGRATE:
             raise AssertionError("an execution is migrated in the database, not in the planner")
         case _:

@@ -1,6 +1,6 @@
 """The executions that one runner has, and which of them changed since the last commit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.task import TaskState
@@ -13,6 +13,7 @@ class InFlight:
         """Begin without any."""
         self._executions: dict[str, ExecutionState] = {}
         self._unsaved: dict[str, ExecutionState] = {}
+        self._clocked: dict[str, ExecutionState] = {}
 
     def __len__(self) -> int:
         return len(self._executions)
@@ -47,6 +48,16 @@ class InFlight:
     def mark(self, execution: ExecutionState) -> None:
         """Note that ``execution`` has something unsaved."""
         self._unsaved[execution.id] = execution
+        if execution.has_suspendable_clock:
+            self._clocked[execution.id] = execution
+
+    def take_clocked(self) -> Iterable[ExecutionState]:
+        """Return those marked since the last call whose time may begin or cease to stand still."""
+        if not self._clocked:
+            return ()
+        clocked = list(self._clocked.values())
+        self._clocked.clear()
+        return clocked
 
     def take_unsaved(self) -> list[ExecutionState]:
         """Return the executions that were marked since the last call."""
@@ -57,6 +68,7 @@ class InFlight:
     def drop(self, execution_id: str) -> ExecutionState | None:
         """Forget an execution and what is unsaved of it."""
         self._unsaved.pop(execution_id, None)
+        self._clocked.pop(execution_id, None)
         return self._executions.pop(execution_id, None)
 
     def let_go(self, execution: ExecutionState) -> None:

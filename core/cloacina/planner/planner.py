@@ -12,13 +12,15 @@ Rules it upholds:
 from collections.abc import Collection, Iterable
 from typing import assert_never
 
-from cloacina.planner import arrival, away, waiting
+from cloacina.planner import arrival, asked, away, deferral, standstill, waiting
 from cloacina.planner.claims import Taken, Waiting
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import (
+    AttemptAsked,
     AttemptEnded,
     AttemptSaid,
     Claimed,
+    ConditionTold,
     Event,
     LimitsRead,
     Now,
@@ -36,6 +38,7 @@ from cloacina.planner.schedule import Limits, Schedule, Sources
 from cloacina.planner.standing import Standing
 from cloacina.planner.task import TaskState
 from cloacina.planner.wake import wake
+from cloacina_sdk.waiting import Wait
 
 
 class Planner:
@@ -50,8 +53,13 @@ class Planner:
     def step(self, event: Event, now: Now) -> list[Effect]:
         """Take one event; return the effects to carry out once ``take_unsaved`` is committed."""
         effects = self._take(event, now)
-        self._progress.offer(now)
+        self._finish_step(now)
         return effects
+
+    def _finish_step(self, now: Now) -> None:
+        self._progress.offer(now)
+        for execution in self._in_flight.take_clocked():
+            standstill.note(self._schedule, execution, now)
 
     def _take(self, event: Event, now: Now) -> list[Effect]:
         match event:
@@ -59,8 +67,6 @@ class Planner:
                 return arrival.submit(self._progress, event, now)
             case Claimed():
                 return arrival.claim(self._progress, event, now)
-            case AttemptEnded():
-                return self._progress.end_attempt(event, now)
             case Requested():
                 return grant(self._progress, event, now)[0]
             case LimitsRead() | TimePassed():
@@ -72,6 +78,21 @@ class Planner:
                 seen = event.offers
                 return [effect for each in seen for effect in away.see(self._progress, each, now)]
             case _:
+                return self._take_of_task(event, now)
+
+    def _take_of_task(
+        self, event: AttemptEnded | AttemptAsked | ConditionTold, now: Now
+    ) -> list[Effect]:
+        match event:
+            case AttemptEnded(result=Wait() as begun):
+                return deferral.defer(self._progress, event, begun, now)
+            case AttemptEnded():
+                return self._progress.end_attempt(event, now)
+            case AttemptAsked():
+                return asked.ask(self._progress, event, now)
+            case ConditionTold():
+                return deferral.hear(self._progress, event, now)
+            case _:
                 assert_never(event)
 
     def grant(self, event: Requested, now: Now) -> tuple[list[Effect], Verdict | None]:
@@ -80,7 +101,7 @@ class Planner:
         There is none for an execution that is not in flight here.
         """
         granted = grant(self._progress, event, now)
-        self._progress.offer(now)
+        self._finish_step(now)
         return granted
 
     def hear(self, event: AttemptSaid) -> None:
@@ -141,6 +162,12 @@ class Planner:
     def forget(self, execution_id: str) -> ExecutionState | None:
         """Drop an execution that is no longer this runner's."""
         return self._progress.forget(execution_id)
+
+    def release_parked(self, now: Now) -> list[Effect]:
+        """Let go of attempts that wait where they are; return what follows, as ``step`` does."""
+        effects = asked.release(self._progress, now)
+        self._finish_step(now)
+        return effects
 
     def start_nothing_more(self) -> None:
         """Let what runs end and start no further attempt; what is ready stays stored as ready."""

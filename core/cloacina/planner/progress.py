@@ -14,6 +14,7 @@ from cloacina.planner.schedule import Schedule
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.throttle import UnknownKeyError
+from cloacina_sdk.waiting import Wait
 
 
 class Progress:
@@ -95,7 +96,11 @@ class Progress:
             self.in_flight.mark(execution)
 
     def end_attempt(self, event: AttemptEnded, now: Now) -> list[Effect]:
-        """Take what an executor reports of an attempt, here or elsewhere."""
+        """Take the success or failure that an executor reports of an attempt, here or elsewhere."""
+        if isinstance(event.result, Wait):
+            raise AssertionError(  # noqa: TRY004 - the planner decides who takes what
+                f"an attempt of {event.execution_id} waits, and has not ended"
+            )
         self.schedule.give_back(event.token)
         found = self.in_flight.attempt(event.execution_id, event.task_number, event.token)
         if found is None:
@@ -120,17 +125,17 @@ class Progress:
         if delay_us is not None:
             self.schedule.retry_after(execution, task, delay_us, now)
         settled = _settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
-        return [settled, *self._follow(execution, task, ready, now)]
+        return [settled, *self.follow(execution, task, ready, now)]
 
     def lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
         """Take the loss of an attempt with the runner that had it."""
         ready = settle.lose(execution, task, now.utc_us, self.schedule.max_losses)
-        return self._follow(execution, task, ready, now)
+        return self.follow(execution, task, ready, now)
 
-    def _follow(
+    def follow(
         self, execution: ExecutionState, task: TaskState, ready: list[TaskState], now: Now
     ) -> list[Effect]:
-        """Go on after an attempt that did not succeed."""
+        """Go on after an attempt, or a wait after one, that did not succeed."""
         if stop.calls_for_stop(execution, task):
             return self.stop_and_advance(execution, StopReason.FAIL_FAST, now)
         return self.advance(execution, ready, now)

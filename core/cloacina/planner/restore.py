@@ -6,6 +6,7 @@ from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskSt
 from cloacina.planner.events import StoredExecution, StoredTask
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion
+from cloacina.planner.mailbox import Mailbox
 from cloacina.planner.task import TaskState
 
 
@@ -28,6 +29,10 @@ def restored(stored: StoredExecution) -> ExecutionState:
         error_type=stored.error_type,
         error_message=stored.error_message,
         event_count=stored.event_count,
+        mailbox=Mailbox(stored.sent),
+        waited_us=stored.waited_us,
+        waits_since_us=stored.waits_since_us,
+        stored_waiting=(stored.waited_us, stored.waits_since_us),
         tasks=[_restored_task(task) for task in stored.tasks if task.parent is None],
     )
     _restore_elements(execution, stored.tasks)
@@ -75,6 +80,7 @@ def _restored_task(stored: StoredTask) -> TaskState:
         item=stored.item,
         elements=stored.elements,
         first_element=stored.first_element,
+        memory=stored.memory,
         stored=(status, stored.attempt),
     )
 
@@ -88,14 +94,21 @@ def rebuild(execution: ExecutionState) -> list[TaskState]:
         task.waiting_for = sum(not execution.tasks[d].status.is_final for d in before)
         task.needed_by = sum(not execution.tasks[d].status.is_final for d in after)
         execution.unfinished += not task.status.is_final
-        if task.status is TaskStatus.READY:
+        if task.is_waiting:
+            execution.waiting[task.number] = task
+        elif task.status is TaskStatus.READY:
             ready.append(task)
     for expansion in execution.expansions.values():
+        execution.waiting |= {n: task for n, task in expansion.open.items() if task.is_waiting}
         ready += waiting_elements(expansion)
     return ready
 
 
 def waiting_elements(expansion: Expansion) -> list[TaskState]:
     """Return the elements that are ready to start and, for those that never moved, their task."""
-    ready = [task for task in expansion.open.values() if task.status is TaskStatus.READY]
+    ready = [
+        task
+        for task in expansion.open.values()
+        if task.status is TaskStatus.READY and not task.is_waiting
+    ]
     return [*ready, expansion.parent] if expansion.has_more else ready

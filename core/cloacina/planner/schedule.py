@@ -7,16 +7,17 @@ from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
 from cloacina.planner import overdue
 from cloacina.planner.claims import NOTHING, Claim
-from cloacina.planner.effects import StartAttempt
+from cloacina.planner.effects import AnswerAsk, StartAttempt
 from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.lanes import Lanes
-from cloacina.planner.moves import attempt, mapped
+from cloacina.planner.moves import attempt, mapped, wait
 from cloacina.planner.offers import Offers
 from cloacina.planner.pools import OnePool, Pool, Pools
 from cloacina.planner.slots import Place, Slots
 from cloacina.planner.task import TaskState
 from cloacina.planner.timers import Alarm, Timer, Timers
+from cloacina_sdk.executor import Reply
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
@@ -152,7 +153,7 @@ class Schedule:
             pool=self.pool_of(execution, task),
             priority=execution.identity.priority,
             age_us=execution.created_at_us,
-            stays=spec.mapped is not None or spec.throttle is not None,
+            stays=spec.mapped is not None or spec.throttle is not None or spec.takes_handle,
         )
 
     def enqueue_when_due(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
@@ -181,9 +182,32 @@ class Schedule:
         """Ring when an execution has taken as long as its workflow allows, if it says so."""
         limit_ms = execution.topology.workflow.timeout_ms
         if limit_ms is not None and execution.started_at_us is not None:
-            spent_us = max(0, now.utc_us - execution.started_at_us)
-            due_us = now.monotonic_us + max(0, limit_ms * 1000 - spent_us)
+            left_us = execution.time_left_us
+            if left_us is None:
+                spent_us = max(0, now.utc_us - execution.started_at_us - execution.waited_us)
+                left_us = max(0, limit_ms * 1000 - spent_us)
+            due_us = now.monotonic_us + left_us
+            execution.times_out_at_us, execution.time_left_us = due_us, None
             self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id, epoch=execution.epoch)
+
+    def suspend(self, execution: ExecutionState, now: Now) -> None:
+        """Have the time that a workflow allows stand still until ``limit`` is called again."""
+        if execution.times_out_at_us is not None:
+            execution.time_left_us = max(0, execution.times_out_at_us - now.monotonic_us)
+            execution.times_out_at_us = None
+
+    def limit_wait(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
+        """Ring when a task's wait is over, or is to be given up, if it has such a moment."""
+        begun = task.memory.open
+        if begun is not None and begun.until_us is not None and begun.longest_us is not None:
+            left_us = min(begun.until_us - now.utc_us, begun.longest_us)
+            self._timers.arm(Alarm.WAIT, now.monotonic_us + left_us, execution.id, task=task)
+
+    def poll_later(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
+        """Ring when the condition that a task waits for is to be called again."""
+        begun = task.memory.open
+        if begun is not None and begun.poll_us is not None:
+            self._timers.arm(Alarm.POLL, now.monotonic_us + begun.poll_us, execution.id, task=task)
 
     def limit_attempt(
         self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
@@ -192,7 +216,15 @@ class Schedule:
         limit_us = self.attempt_limit_us(execution, task)
         if limit_us is not None:
             due_us = now.monotonic_us + max(0, limit_us - spent_us)
+            task.times_out_at_us = due_us
             self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
+
+    def park(self, task: TaskState, now: Now) -> None:
+        """Take the slot of an attempt that goes on waiting without one; its time stands still."""
+        self._slots.give_back(task.token or "")
+        if task.times_out_at_us is not None:
+            task.time_left_us = max(0, task.times_out_at_us - now.monotonic_us)
+            task.times_out_at_us = None
 
     def take_due(self, now: Now) -> Iterator[Timer]:
         """Remove and yield the timers that ring."""
@@ -222,8 +254,8 @@ class Schedule:
 
     def start_next(
         self, executions: Mapping[str, ExecutionState], now: Now
-    ) -> Iterator[StartAttempt]:
-        """Start tasks in turn while there are slots."""
+    ) -> Iterator[StartAttempt | AnswerAsk]:
+        """Start tasks in turn while there are slots, and let go on those that were parked."""
         while not self.is_closing:
             for waiting in self.lanes.let_go(now):
                 self._slots.put_back(waiting)
@@ -249,11 +281,15 @@ class Schedule:
                     self._slots.put_back(place)
                     room -= 1
 
-    def _start_at(self, place: Place, execution: ExecutionState, now: Now) -> StartAttempt | None:
+    def _start_at(
+        self, place: Place, execution: ExecutionState, now: Now
+    ) -> StartAttempt | AnswerAsk | None:
         """Start what a place in the queue stands for, if that can start."""
         task = execution.task(place.task_number)
         if task is None:
             return None
+        if task.unpark_ask is not None:
+            return self._unpark(execution, task, task.unpark_ask, place.pool, now)
         expansion = execution.expansion_of(task)
         is_next = expansion is not None and task is expansion.parent
         if expansion is not None and is_next:
@@ -277,6 +313,17 @@ class Schedule:
             if expansion.has_more:
                 self._slots.put_back(place)
         return self._start(execution, task, place.pool, claim, now)
+
+    def _unpark(
+        self, execution: ExecutionState, task: TaskState, number: int, pool: Pool, now: Now
+    ) -> AnswerAsk:
+        self._slots.take(task.token or "", pool)
+        if task.time_left_us is not None:
+            task.times_out_at_us = now.monotonic_us + task.time_left_us
+            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, task.times_out_at_us, execution.id, task=task)
+            task.time_left_us = None
+        wait.unpark(execution, task, now.utc_us)
+        return AnswerAsk(execution=execution, number=number, reply=Reply.DONE)
 
     def _admit(
         self, place: Place, execution: ExecutionState, task: TaskState, now: Now
@@ -323,4 +370,7 @@ class Schedule:
             token=token,
             texts=texts,
             element=element,
+            memory=wait.told_to(execution, task)
+            if execution.spec(task.number).takes_handle
+            else None,
         )

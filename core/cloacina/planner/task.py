@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cloacina.model.states import TASK_MOVES, SubStatus, TaskStatus
+from cloacina.planner.memory import NOTHING_KEPT, TaskMemory
 from cloacina_sdk.changes import Changes
 
 
@@ -45,6 +46,15 @@ class TaskState:
     """Of a mapped task that has begun: how many elements it has."""
     first_element: int | None = None
     """Of a mapped task that has begun: the number of its first element."""
+    memory: TaskMemory = NOTHING_KEPT
+    is_polled: bool = False
+    """Whether the condition that it waits for is being called."""
+    unpark_ask: int | None = None
+    """Of an attempt that is parked and wants to go on: the ask that is to be answered."""
+    times_out_at_us: int | None = None
+    """By the monotonic clock: when its attempt has taken as long as it may."""
+    time_left_us: int | None = None
+    """Of an attempt that is parked: how long it may go on."""
     stored: tuple[str, int] | None = None
     """(status, attempt) as committed; what the next write is compared with."""
 
@@ -53,9 +63,21 @@ class TaskState:
         """Whether its next attempt is on offer to other runners."""
         return self.sub_status is SubStatus.OFFERED
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its next attempt may start only once a wait is over."""
+        return self.sub_status is SubStatus.DEFERRED and self.status is TaskStatus.READY
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether its attempt waits where it is, without a slot."""
+        return self.sub_status is SubStatus.DEFERRED and self.token is not None
+
     def is_startable(self, utc_us: int) -> bool:
         """Whether the next attempt may be recorded: it is decided, not running, and due."""
         if self.status not in {TaskStatus.NOT_STARTED, TaskStatus.READY} or self.waiting_for:
+            return False
+        if self.is_waiting:
             return False
         return self.due_at_us is None or self.due_at_us <= utc_us
 

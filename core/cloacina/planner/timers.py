@@ -15,6 +15,10 @@ class Alarm(Enum):
     """The delay before a task's next attempt is over."""
     ATTEMPT_TIMEOUT = auto()
     """An attempt took as long as it may."""
+    WAIT = auto()
+    """What a task waits for has come, if it is a time; else it is given up."""
+    POLL = auto()
+    """A condition that a task waits for is to be called again."""
     GRACE = auto()
     """An attempt that was asked to end had its time to do so."""
     WINDOW = auto()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from cloacina.model.states import AttemptOutcome
 from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.events import SaidLine, Verdict
+from cloacina.planner.mailbox import SentEvent
 from cloacina.planner.offered import OfferChanges
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
@@ -70,3 +71,6 @@ class Unsaved:
     offers: OfferChanges | None = None
     """Made when an offer changes; most runners are alone."""
     replies: list[Reply] = field(default_factory=list)
+    memories: dict[int, TaskState] = field(default_factory=dict)
+    """Tasks whose memory changed."""
+    sent: list[SentEvent] = field(default_factory=list)

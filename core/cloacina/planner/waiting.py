@@ -15,7 +15,7 @@ def standing(schedule: Schedule, execution: ExecutionState) -> Standing:
     places = {
         task.number: slots.place_of(execution.id, task.number)
         for task in execution.tasks
-        if task.status in {TaskStatus.READY, TaskStatus.NOT_STARTED} and not task.waiting_for
+        if _may_wait_for_slot(task)
     }
     return Standing(
         free_slots=schedule.free_slots,
@@ -23,6 +23,12 @@ def standing(schedule: Schedule, execution: ExecutionState) -> Standing:
         queue={number: place for number, place in places.items() if place is not None},
         limits={number: limit for number, limit in limits.items() if limit is not None},
     )
+
+
+def _may_wait_for_slot(task: TaskState) -> bool:
+    if task.unpark_ask is not None:
+        return True
+    return task.status in {TaskStatus.READY, TaskStatus.NOT_STARTED} and not task.waiting_for
 
 
 def waiting_for(schedule: Schedule, execution: ExecutionState, task_number: int) -> Waiting | None:
@@ -35,6 +41,8 @@ def waiting_for(schedule: Schedule, execution: ExecutionState, task_number: int)
     is_next = expansion is not None and expansion.parent is task and expansion.has_more
     if task is None or (task.status is not TaskStatus.READY and not is_next):
         return None
+    if task.is_waiting:
+        return Waiting(kind="wait")
     if task.sub_status is SubStatus.RETRYING and task.due_at_us is not None:
         return Waiting(kind="delay")
     if expansion is not None and task_number in expansion.waiting:

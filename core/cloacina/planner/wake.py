@@ -1,6 +1,7 @@
 """What happens when a moment comes that the planner asked to be woken at."""
 
 from cloacina.model.states import StopReason, SubStatus
+from cloacina.planner import deferral
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
@@ -22,12 +23,15 @@ def wake(progress: Progress, now: Now) -> list[Effect]:
 
 def _ring(progress: Progress, timer: Timer, execution: ExecutionState, now: Now) -> list[Effect]:
     if timer.task_number is None:
-        if not execution.can_be_stopped or timer.attempt != execution.epoch:
-            return []  # of an earlier run, if it was retried
+        is_of_now = timer.attempt == execution.epoch and timer.due_us == execution.times_out_at_us
+        if not execution.can_be_stopped or not is_of_now:
+            return []  # of an earlier run, if it was retried, or it stood still meanwhile
         return progress.stop_and_advance(execution, StopReason.TIMEOUT, now)
     task = execution.task(timer.task_number)
     if task is None:
         return []
+    if timer.alarm in {Alarm.WAIT, Alarm.POLL}:
+        return deferral.ring(progress, timer, execution, task, now)
     if timer.alarm is Alarm.RETRY:
         if task.sub_status is SubStatus.RETRYING and timer.attempt == task.attempt:
             task.due_at_us = None  # over, whatever the wall clock says
@@ -44,6 +48,8 @@ def _ring_for_attempt(
     progress: Progress, timer: Timer, execution: ExecutionState, task: TaskState, now: Now
 ) -> list[Effect]:
     schedule = progress.schedule
+    if timer.alarm is Alarm.ATTEMPT_TIMEOUT and timer.due_us != task.times_out_at_us:
+        return []  # it was parked meanwhile
     killed = ask_to_end(execution, task, now, is_kill=True)
     progress.in_flight.mark(execution)
     if timer.alarm is Alarm.GRACE:

@@ -6,6 +6,10 @@ from typing import Final
 from cloacina.model.states import Answer, ExecutionStatus, StopReason, Wish
 from cloacina.planner.events import Requested, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina_sdk.document import Fields
+from cloacina_sdk.errors import InvalidDocumentError
+from cloacina_sdk.json_text import decode, encode
+from cloacina_sdk.waiting import NAME, NAME_IN_WORDS
 
 MOST_URGENT: Final = 1_000_000
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,7}")
@@ -28,6 +32,7 @@ def judge(execution: ExecutionState, asked: Requested) -> Verdict:
         Wish.RESUME: execution.status is not ExecutionStatus.PAUSED,
         Wish.SET_PRIORITY: asked.argument == str(execution.identity.priority),
         Wish.MIGRATE: False,
+        Wish.SEND_EVENT: False,
     }
     return Verdict(Answer.UNCHANGED if is_so_already[wish] else Answer.GRANTED)
 
@@ -39,11 +44,13 @@ def problem_of(asked: Requested) -> str | None:
     except ValueError:
         known = ", ".join(Wish)
         return f"there is no wish {asked.wish[:100]!r} in this version; those there are: {known}"
-    if wish is Wish.SET_PRIORITY:
-        try:
+    try:
+        if wish is Wish.SET_PRIORITY:
             priority_of(asked)
-        except ValueError as error:
-            return str(error)
+        elif wish is Wish.SEND_EVENT:
+            event_of(asked)
+    except ValueError as error:
+        return str(error)
     return None
 
 
@@ -60,3 +67,38 @@ def priority_of(asked: Requested) -> int:
             f"{text[:100]!r}"
         )
     return int(text)
+
+
+def event_of(asked: Requested) -> tuple[str, str | None]:
+    """Return the name and, as JSON text, the payload of the event that is to be sent.
+
+    Raises:
+        ValueError: if the argument is no such event, or its payload is too long.
+    """
+    problems: list[str] = []
+    fields = Fields(decode(asked.argument or ""), "$", problems)
+    name = fields.text("name", form=NAME, expected=NAME_IN_WORDS)
+    payload = fields.value("payload", None)
+    fields.close()
+    if problems:
+        raise InvalidDocumentError("an event", problems)
+    if payload is None:
+        return name, None
+    text = encode(payload)
+    size = len(text.encode()) if asked.largest_bytes else 0
+    if size > asked.largest_bytes:
+        raise ValueError(
+            f"the payload of event {name!r} has {size:,} bytes of JSON text, and "
+            f"{asked.largest_bytes:,} are allowed (max_context_bytes)"
+        )
+    return name, text
+
+
+def event_argument(name: str, payload: object) -> str:
+    """Return the argument of a wish to send an event.
+
+    Raises:
+        InvalidContextValueError: if JSON cannot hold the payload.
+    """
+    given = {"name": name} if payload is None else {"name": name, "payload": payload}
+    return encode(given)

@@ -1,9 +1,11 @@
 """What people ask of executions through a runner, whichever runner has them."""
 
-from cloacina.errors import WishRefusedError
+from cloacina.errors import InvalidConditionError, InvalidEventError, WishRefusedError
+from cloacina.kernel.conditions import Condition
 from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
 from cloacina.planner.events import Requested
+from cloacina.planner.wishes import event_argument, problem_of
 from cloacina.runner.explaining import explain
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.records import Records
@@ -12,6 +14,9 @@ from cloacina.runtime import Runtime
 from cloacina.store import reader
 from cloacina.store.owner import owner_of
 from cloacina.store.url import Location
+from cloacina_sdk.errors import InvalidContextValueError
+from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.waiting import NAME, NAME_IN_WORDS
 
 _PATIENCE_S = 10.0
 
@@ -115,6 +120,64 @@ class Control(Records):
         """
         return self._ask(execution_id, Wish.MIGRATE, timeout, to_version)
 
+    def send_event(
+        self,
+        execution_id: str,
+        name: str,
+        payload: JsonValue = None,
+        *,
+        timeout: float = _PATIENCE_S,
+    ) -> Answer:
+        """Send an event to an execution, whose tasks may wait for it, now or later.
+
+        Nobody consumes it: each task sees each event of a name once, in the order in which they were
+        sent. It is durable when this returns anything but ``Left``, and is sent once.
+
+        Args:
+            execution_id: of any execution of this database.
+            name: 1 to 200 characters without NUL.
+            payload: what ``wait_event`` returns; any JSON value, at most ``max_context_bytes`` of it.
+            timeout: as for ``cancel``, whose answers these are, too. ``Ending`` and ``Ended`` mean
+                that it was not sent: nobody would see it.
+
+        Raises:
+            InvalidEventError: if it cannot be sent.
+            ExecutionNotFoundError: if there is none with that id.
+        """
+        wanted = Requested(
+            execution_id=execution_id,
+            wish=Wish.SEND_EVENT,
+            argument=_event_argument(name, payload),
+            largest_bytes=self._require_engine().max_event_bytes,
+        )
+        problem = problem_of(wanted)
+        if problem is not None:
+            raise InvalidEventError(name, problem)
+        return self._ask(execution_id, Wish.SEND_EVENT, timeout, wanted.argument)
+
+    def register_condition(self, name: str, condition: Condition) -> None:
+        """Know a condition that tasks wait for by name: ``handle.defer_until(name, ...)``.
+
+        It is called on a thread of its own, at once for each task that waits for it here and then
+        after each poll interval, until it returns something true; what it raises fails the task's
+        attempt. What had the name before is replaced. A runner that takes an execution over calls
+        the conditions that are registered with that runner.
+
+        Args:
+            name: 1 to 200 characters without NUL.
+            condition: takes no arguments; it may be a coroutine function.
+
+        Raises:
+            InvalidConditionError: if it cannot be registered.
+        """
+        if not _is_name(name):
+            raise InvalidConditionError(
+                f"the name of a condition has {NAME_IN_WORDS}, not {name!r}"
+            )
+        if not callable(condition):
+            raise InvalidConditionError(f"condition {name!r} cannot be called: {condition!r}")
+        self._require_engine().conditions.register(name, condition)
+
     def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> ExecutionHandle:
         """Run an execution that failed or was cancelled again, and return a handle to wait with.
 
@@ -159,6 +222,7 @@ class Control(Records):
             now_us=engine.clock.now().utc_us,
             runtime=self.runtime,
             standing=standing,
+            conditions=engine.conditions.names,
         )
 
     def _ask(
@@ -169,3 +233,16 @@ class Control(Records):
         if verdict.answer is Answer.REFUSED:
             raise WishRefusedError(execution_id, wish, verdict.detail)
         return verdict.answer
+
+
+def _event_argument(name: object, payload: object) -> str:
+    if not isinstance(name, str):
+        raise InvalidEventError(name, f"its name must be a text, not a {type(name).__name__}")
+    try:
+        return event_argument(name, payload)
+    except InvalidContextValueError as error:
+        raise InvalidEventError(name, str(error)) from error
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and NAME.fullmatch(given) is not None

@@ -12,6 +12,7 @@ import pluggy
 from cloacina.errors import OwnershipLostError
 from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
+from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.observe import Observer
@@ -85,6 +86,9 @@ class Engine:
             max_context_bytes=config.max_context_bytes,
         )
         self._kernel.find_target = self._target
+        self._kernel.max_event_bytes = config.max_context_bytes
+        self.conditions = self._kernel.conditions = Conditions(fleet.bodies.function)
+        self.conditions.send = self._kernel.send
         age_s = config.retention_seconds
         self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
         self.bulletin = Bulletin()
@@ -146,6 +150,11 @@ class Engine:
                 if is_last:
                     raise
         return Verdict(Answer.LEFT)
+
+    @property
+    def max_event_bytes(self) -> int:
+        """How long the payload of an event may be; 0 for no limit."""
+        return self._kernel.max_event_bytes
 
     def retry(self, execution_id: str, *, from_failed: bool) -> None:
         """Have an execution that failed or was cancelled run again, and return when that is so."""

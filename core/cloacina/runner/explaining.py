@@ -1,10 +1,13 @@
 """Collect the facts of which an explanation is made: what is stored, who lives, what is known here."""
 
+from collections.abc import Collection
+
 from cloacina.errors import TaskNotFoundError
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
 from cloacina.planner.events import Identity, StoredExecution
-from cloacina.planner.explain import Facts, Owner, explain_execution, explain_task
+from cloacina.planner.explain import explain_execution, explain_task
+from cloacina.planner.facts import Facts, Owner
 from cloacina.planner.standing import Standing
 from cloacina.runtime import Runtime
 from cloacina.store.owner import StoredOwner
@@ -22,6 +25,7 @@ def explain(
     now_us: int,
     runtime: Runtime | None = None,
     standing: Standing | None = None,
+    conditions: Collection[str] = (),
 ) -> Explanation:
     """Say why an execution, or a task of it, is not running.
 
@@ -33,6 +37,7 @@ def explain(
         now_us: the time by the wall clock.
         runtime: what can run here; ``None`` if whoever asks is no runner.
         standing: how it stands with this runner, if this runner has it.
+        conditions: the names of the conditions that are registered with this runner.
 
     Raises:
         TaskNotFoundError: if it has no such task.
@@ -45,6 +50,7 @@ def explain(
         is_known=runtime is not None and _is_known(runtime, stored.identity),
         now_us=now_us,
         to_text=to_text,
+        conditions=conditions,
     )
     if task is None:
         return explain_execution(facts)

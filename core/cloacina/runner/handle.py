@@ -11,6 +11,7 @@ from cloacina.model.states import Answer
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.events import EventStream
 from cloacina.runner.result import WorkflowResult
+from cloacina_sdk.json_text import JsonValue
 
 
 class Controls(Protocol):
@@ -38,6 +39,10 @@ class Controls(Protocol):
 
     def migrate(self, execution_id: str, to_version: str | None = None) -> Answer:
         """Go on by another version of its workflow."""
+        ...
+
+    def send_event(self, execution_id: str, name: str, payload: JsonValue = None) -> Answer:
+        """Send it an event."""
         ...
 
     def retry_execution(self, execution_id: str, *, from_failed: bool = True) -> "ExecutionHandle":
@@ -97,6 +102,10 @@ class ExecutionHandle:
     def migrate(self, to_version: str | None = None) -> Answer:
         """Go on by another version of the workflow; see ``DefaultRunner.migrate``."""
         return self._runner.migrate(self.id, to_version)
+
+    def send_event(self, name: str, payload: JsonValue = None) -> Answer:
+        """Send an event to the execution; see ``DefaultRunner.send_event``."""
+        return self._runner.send_event(self.id, name, payload)
 
     def explain(self, task: str | None = None) -> Explanation:
         """Say why the execution, or a task of it, is not running; see ``DefaultRunner.explain``."""

@@ -9,6 +9,7 @@ from cloacina.store.rows.attempt import NewAttempt, attempt_closes, new_attempts
 from cloacina.store.rows.execution import GraphRow, execution_move, new_execution
 from cloacina.store.rows.history import new_events
 from cloacina.store.rows.log import new_log_lines
+from cloacina.store.rows.memory import memory_rows, new_sent_events
 from cloacina.store.rows.offer import new_offers, offer_settlements, offer_stops, offer_withdrawals
 from cloacina.store.rows.reply import replies
 from cloacina.store.rows.task import new_tasks, task_moves
@@ -54,9 +55,11 @@ class Batch:
                 "offer_settlements": [row for e in offering for row in offer_settlements(e)],
                 "offers": [row for e in offering for row in new_offers(e, owner)],
                 "task_moves": [row for e in executions for row in task_moves(e)],
+                "memories": [row for e in executions for row in memory_rows(e)],
                 "attempts": [*sorted(attempts, key=_slot)],
                 "attempt_closes": [row for e in executions for row in attempt_closes(e)],
                 "execution_moves": [execution_move(e, owner) for e in stored if e.has_moved],
+                "sent_events": [row for e in executions for row in new_sent_events(e)],
                 "logs": [row for e in executions for row in new_log_lines(e)],
                 "events": [row for e in executions for row in new_events(e)],
                 "replies": [row for e in executions for row in replies(e)],

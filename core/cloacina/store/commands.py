@@ -18,6 +18,8 @@ from cloacina.store.timestamps import to_text
 
 AT_ONCE: Final = 500
 """How many commands are read in one look: what is left is found by the next."""
+_CHARACTERS_AT_ONCE: Final = 64 * 1024 * 1024
+"""Likewise how much of what they ask, be it one alone that is longer."""
 _KEPT_US: Final = 24 * 3600 * 1_000_000
 _REMOVED_AT_ONCE: Final = 100
 
@@ -51,8 +53,13 @@ def open_commands(connection: sa.Connection, runner_id: str) -> list[Requested]:
     These are those for what it owns, for what nobody owns, and for what has ended.
     """
     columns = COMMANDS.c
-    query = (
-        sa.select(columns.id, columns.execution_id, columns.wish, columns.argument)
+    length = sa.func.coalesce(sa.func.length(columns.argument), 0)
+    oldest = (
+        sa.select(
+            *(columns.id, columns.execution_id, columns.wish, columns.argument),
+            sa.func.row_number().over(order_by=columns.id).label("place"),
+            sa.func.sum(length).over(order_by=columns.id).label("characters"),
+        )
         .join(EXECUTIONS, EXECUTIONS.c.id == columns.execution_id)
         .where(
             columns.answered_at.is_(None),
@@ -60,6 +67,12 @@ def open_commands(connection: sa.Connection, runner_id: str) -> list[Requested]:
         )
         .order_by(columns.id)
         .limit(AT_ONCE)
+        .subquery()
+    )
+    query = (
+        sa.select(oldest.c.id, oldest.c.execution_id, oldest.c.wish, oldest.c.argument)
+        .where(sa.or_(oldest.c.characters <= _CHARACTERS_AT_ONCE, oldest.c.place == 1))
+        .order_by(oldest.c.id)
     )
     return [
         Requested(

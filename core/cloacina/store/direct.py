@@ -5,7 +5,7 @@ that, or finds the epoch raised.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from cloacina.planner import direct
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves.reopen import reopened
-from cloacina.store import commands, offers, reader
+from cloacina.store import commands, reader
 from cloacina.store.batch import Batch
 from cloacina.store.ownership import has_ended, is_free
 from cloacina.store.schema import schema_of
@@ -83,8 +83,7 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
     """Read an execution as a claim does; its offers cannot be claimed meanwhile."""
     mine = OFFERS.c.execution_id == execution_id
     connection.execute(sa.select(OFFERS.c.attempt).where(mine).with_for_update()).all()
-    stored = reader.load(connection, execution_id)
-    return replace(stored, offers=offers.of_execution(connection, execution_id))
+    return reader.load_claimed(connection, execution_id)
 
 
 def seize(connection: sa.Connection, execution_id: str, by: str) -> None:

@@ -5,14 +5,16 @@ connection on an old view of the database, and the pool would hand that to the n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from cloacina.errors import ExecutionNotFoundError
 from cloacina.planner.events import StoredExecution, StoredTask
+from cloacina.store import offers
 from cloacina.store.graphs import parse_graph
 from cloacina.store.identity import identity_of
+from cloacina.store.memories import memory_of, sent_to
 from cloacina.store.tables import (
     ATTEMPTS,
     EVENTS,
@@ -75,6 +77,21 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
         error_type=row["error_type"],
         error_message=row["error_message"],
         tasks=_tasks(connection, execution_id),
+        waited_us=row["waited_us"] or 0,
+        waits_since_us=_moment(row["waits_since"]),
+    )
+
+
+def load_claimed(connection: sa.Connection, execution_id: str) -> StoredExecution:
+    """Return everything that whoever is to plan an execution has to know.
+
+    Raises:
+        ExecutionNotFoundError: if there is none with that id.
+    """
+    return replace(
+        load(connection, execution_id),
+        offers=offers.of_execution(connection, execution_id),
+        sent=sent_to(connection, execution_id),
     )
 
 
@@ -163,6 +180,7 @@ def _task(row: sa.RowMapping) -> StoredTask:
         item=row["item"],
         elements=row["elements"],
         first_element=row["first_element"],
+        memory=memory_of(row["waits"], row["checkpoint"]),
         retry_delay_us=_delay(row["attempt_finished_at"], row["due_at"]),
     )
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from cloacina.errors import SchemaVersionError
 from cloacina.store.tables import METADATA
 
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 """The newest revision in ``store/migrations/versions``."""
 
-_REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+_REVISIONS: Final = tuple(f"{number:04}" for number in range(1, 12))
 
 _VERSION: Final = sa.Table(
     "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)

@@ -15,6 +15,7 @@ from cloacina.store.rows.attempt import AttemptClose, NewAttempt
 from cloacina.store.rows.execution import ExecutionMove, GraphRow, NewExecution
 from cloacina.store.rows.history import NewEvent
 from cloacina.store.rows.log import NewLogLine
+from cloacina.store.rows.memory import MemoryRow, NewSentEvent
 from cloacina.store.rows.offer import NewOffer, OfferSettlement, OfferStop, OfferWithdrawal
 from cloacina.store.rows.reply import CommandReply
 from cloacina.store.rows.task import NewTask, TaskMove
@@ -25,6 +26,7 @@ from cloacina.store.tables import (
     EXECUTIONS,
     GRAPHS,
     OFFERS,
+    SENT_EVENTS,
     TASK_LOGS,
     TASKS,
 )
@@ -64,6 +66,7 @@ INSERT_ATTEMPT = _insert(ATTEMPTS, NewAttempt)
 INSERT_LOG_LINE = _insert(TASK_LOGS, NewLogLine)
 INSERT_EVENT = _insert(EVENTS, NewEvent)
 INSERT_OFFER = _insert(OFFERS, NewOffer)
+INSERT_SENT_EVENT = _insert(SENT_EVENTS, NewSentEvent)
 
 _THIS_OFFER = sa.and_(
     OFFERS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
@@ -98,6 +101,11 @@ MOVE_TASK = (
         TASKS.c.attempt == sa.bindparam("was_attempt"),
     )
 )
+KEEP_MEMORY = _update(TASKS, "waits", "checkpoint").where(
+    TASKS.c.execution_id == sa.bindparam("execution_id", type_=sa.Text),
+    TASKS.c.number == sa.bindparam("number", type_=sa.Integer),
+    TASKS.c.attempt == sa.bindparam("attempt", type_=sa.Integer),
+)
 CLOSE_ATTEMPT = _update(
     ATTEMPTS, "finished_at", "outcome", "error_type", "error_message", "traceback"
 ).where(
@@ -118,6 +126,8 @@ MOVE_EXECUTION = (
         "finished_at",
         "event_count",
         "priority",
+        "waited_us",
+        "waits_since",
     )
     .values(status=sa.bindparam("to_status"))
     .where(
@@ -208,10 +218,12 @@ _STEPS: tuple[tuple[str, sa.ClauseElement, type[Row], bool], ...] = (
     ("offer_stops", STOP_OFFER, OfferStop, True),
     ("offer_settlements", SETTLE_OFFER, OfferSettlement, True),
     ("task_moves", MOVE_TASK, TaskMove, True),
+    ("memories", KEEP_MEMORY, MemoryRow, True),
     ("attempts", INSERT_ATTEMPT, NewAttempt, False),
     ("attempt_closes", CLOSE_ATTEMPT, AttemptClose, True),
     ("offers", INSERT_OFFER, NewOffer, False),
     ("execution_moves", MOVE_EXECUTION, ExecutionMove, True),
+    ("sent_events", INSERT_SENT_EVENT, NewSentEvent, False),
     ("logs", INSERT_LOG_LINE, NewLogLine, False),
     ("events", INSERT_EVENT, NewEvent, False),
     ("replies", ANSWER_COMMAND, CommandReply, False),

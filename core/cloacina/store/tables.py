@@ -72,6 +72,9 @@ EXECUTIONS: Final = sa.Table(
     _number("event_count"),
     _text("stopping", null=True),
     _text("idempotency_key", null=True),
+    # of the time that its workflow may take: what does not count, and since when none counts
+    sa.Column("waited_us", sa.BigInteger, nullable=True),
+    _text("waits_since", null=True),
     sqlite_with_rowid=False,
 )
 sa.Index("ix_workflow_executions_created_at", EXECUTIONS.c.created_at)
@@ -137,6 +140,20 @@ TASKS: Final = sa.Table(
     _number("first_element", null=True),
     _number("parent", null=True),
     _number("item", null=True),
+    # of a task that takes a handle: its waits, and what it stored for later runs (JSON texts)
+    _text("waits", null=True),
+    _text("checkpoint", null=True),
+    sqlite_with_rowid=False,
+)
+
+SENT_EVENTS: Final = sa.Table(
+    "sent_events",
+    METADATA,
+    sa.Column("execution_id", sa.Text, sa.ForeignKey(EXECUTIONS.c.id), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _text("name"),
+    _text("payload", null=True),
+    _text("sent_at"),
     sqlite_with_rowid=False,
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cloacina.planner.effects import Effect, StartAttempt
+from cloacina.planner.effects import Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.lanes import Lanes
@@ -43,7 +43,7 @@ def _stale_places(patch: Patch) -> None:
 def _starts_late(patch: Patch) -> None:
     original = Schedule.start_next
 
-    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[StartAttempt]:
+    def start_next(self: Schedule, executions: Executions, now: Now) -> Iterator[Effect]:
         if self.free_slots > 1:  # keeps one in reserve
             yield from original(self, executions, now)
 

@@ -91,6 +91,9 @@ def end(
     if task.runner is not None:
         settlement = Settlement(task.number, task.attempt, task.token, task.is_reported)
         execution.offers.settled.append(settlement)
+    if task.is_parked:
+        execution.waiting.pop(task.number, None)
+        task.unpark_ask = task.time_left_us = None
     task.token = task.runner = None
     expansion = execution.expansion_of(task)
     if expansion is not None:

@@ -6,7 +6,7 @@ A mapped task ends in the same step as its last element.
 from cloacina.model.states import TaskStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.expansion import Expansion
-from cloacina.planner.moves import attempt, decide, mapped
+from cloacina.planner.moves import attempt, decide, mapped, remember
 from cloacina.planner.task import TaskState
 from cloacina_sdk.changes import Changes
 
@@ -36,6 +36,7 @@ def cancel(
 ) -> None:
     """Cancel a task or an element that has no attempt running; nothing may start because of it."""
     attempt.retract(execution, task)
+    remember.forget_wait(execution, task)
     task.move(TaskStatus.CANCELLED)
     task.due_at_us = None
     task.reason = reason or None

@@ -6,15 +6,18 @@ ended is kept as it is. What has not is decided anew, with the attempts and fail
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cloacina.model.states import SubStatus, TaskStatus
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.moves import conclude, decide
+from cloacina.planner.moves import conclude, decide, remember
 from cloacina.planner.restore import restored
 from cloacina.planner.task import TaskState
 from cloacina_sdk.spec import TaskSpec
+
+_DELAYED: Final = (SubStatus.RETRYING, SubStatus.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +122,20 @@ def _placed(task: TaskState | None, number: int) -> TaskState:
 
 
 def _decide(execution: ExecutionState, kept: dict[int, StoredTask], at_us: int) -> None:
-    """Decide what has not ended, as the new graph says; a delay that runs goes on."""
+    """Decide what has not ended, as the new graph says; a delay or wait that runs goes on."""
     open_tasks = [task for task in execution.tasks if not task.status.is_final]
     for task in open_tasks:
         execution.touch(task)
     for task in decide.reconsider(execution, [task.number for task in open_tasks], at_us):
         was = kept.get(task.number)
         if was is not None and was.status == TaskStatus.READY:
-            is_delayed = was.sub_status == SubStatus.RETRYING
-            task.move(TaskStatus.READY, SubStatus.RETRYING if is_delayed else None)
+            kept_on = [sub for sub in _DELAYED if was.sub_status == sub]
+            task.move(TaskStatus.READY, *kept_on)
             task.due_at_us = was.due_at_us
         else:
             decide.hold(execution, task, at_us)
+    for task in open_tasks:
+        if not task.is_waiting:  # it is begun again when its body comes to it
+            remember.forget_wait(execution, task)
     if not execution.unfinished:
         conclude.conclude(execution, at_us)

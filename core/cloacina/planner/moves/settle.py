@@ -28,6 +28,13 @@ def fail(
     if execution.stopping is not None:
         return end_early(execution, task, failure, at_us), None
     attempt.end(execution, task, AttemptOutcome.FAILED, failure, at_us)
+    return count_failure(execution, task, failure, jitter, at_us)
+
+
+def count_failure(
+    execution: ExecutionState, task: TaskState, failure: TaskFailure, jitter: float, at_us: int
+) -> tuple[list[TaskState], int | None]:
+    """Count a failure against a task that has no attempt running; return what ``fail`` returns."""
     task.failures += 1
     retry = execution.spec(task.number).retry
     if retry.allows_retry(task.failures, failure):
@@ -35,7 +42,10 @@ def fail(
         if delay_ms is None:
             delay_ms = retry.delay_ms(task.failures, jitter)
         delay_us = min(delay_ms, LONGEST_DELAY_MS) * 1000
-        task.move(TaskStatus.READY, SubStatus.RETRYING)
+        if task.status is TaskStatus.READY:  # what failed is a wait between two attempts
+            task.sub_status = SubStatus.RETRYING
+        else:
+            task.move(TaskStatus.READY, SubStatus.RETRYING)
         task.due_at_us, task.longest_wait_us = at_us + delay_us, delay_us
         execution.touch(task)
         execution.record("task_retrying", at_us, task.number, failure.message[:500])
@@ -61,8 +71,8 @@ def lose(
     """
     if execution.stopping is not None:
         return end_early(execution, task, None, at_us)
+    task.losses += not task.is_parked  # nothing of it ran, so that it cannot have been the cause
     attempt.end(execution, task, AttemptOutcome.RUNNER_LOST, None, at_us)
-    task.losses += 1
     execution.record("task_runner_lost", at_us, task.number)
     if task.losses < max_losses:
         task.move(TaskStatus.READY)

@@ -51,6 +51,8 @@ class ExecutionMove(NamedTuple):
     finished_at: str | None
     event_count: int
     priority: int
+    waited_us: int | None
+    waits_since: str | None
     id: str
     was_status: str
     owner: str
@@ -97,6 +99,8 @@ def execution_move(execution: ExecutionState, owner: str) -> ExecutionMove:
         maybe(moment, execution.finished_at_us),
         execution.event_count,
         execution.identity.priority,
+        execution.waited_us or None,
+        maybe(moment, execution.waits_since_us),
         execution.id,
         execution.stored_status or "",
         owner,

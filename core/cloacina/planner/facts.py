@@ -1,0 +1,50 @@
+"""What an explanation is made of; whoever asks for one collects it."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from cloacina.planner.events import StoredExecution
+from cloacina.planner.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The runner that has an execution."""
+
+    runner_id: str
+    host: str | None = None
+    process_id: int | None = None
+    is_alive: bool = True
+
+    def __str__(self) -> str:
+        where = "" if self.host is None else f" (process {self.process_id} on {self.host})"
+        return f"runner {self.runner_id}{where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an explanation is made of.
+
+    Attributes:
+        stored: the execution.
+        owner: who has it; ``None`` for nobody.
+        standing: how it stands with this runner, if this runner has it.
+        can_serve: whether this runner could run it; ``None`` if whoever asks is no runner.
+        is_known: whether some version of its workflow, or its package, is there at least.
+        now_us: the time by the wall clock.
+        to_text: writes such a time.
+        conditions: the names of the conditions that are registered with this runner.
+    """
+
+    stored: StoredExecution
+    owner: Owner | None
+    standing: Standing | None = None
+    can_serve: bool | None = None
+    is_known: bool = False
+    now_us: int
+    to_text: Callable[[int], str]
+    conditions: Collection[str] = ()
+
+    def name(self, number: int) -> str:
+        """Return the id of a task."""
+        return self.stored.topology.tasks[number].id
