@@ -154,7 +154,7 @@ def cannot_wait(wait: Wait) -> TaskFailure:
     """Return the failure of an attempt that ended to wait where nothing waits for it."""
     return TaskFailure(
         error_type="CannotWait",
-        message=f"it ended its run to wait for {wait}, but its task takes no handle",
+        message=f"it ended to wait for {wait}, but its task takes no handle",
         traceback="",
         is_transient=False,
         is_fatal=True,

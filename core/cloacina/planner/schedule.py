@@ -284,12 +284,21 @@ class Schedule:
     def _start_at(
         self, place: Place, execution: ExecutionState, now: Now
     ) -> StartAttempt | AnswerAsk | None:
-        """Start what a place in the queue stands for, if that can start."""
+        """Start what a place in the queue stands for, or let it go on, if that can be."""
         task = execution.task(place.task_number)
         if task is None:
             return None
+        if place.priority != execution.identity.priority and not task.is_offered:
+            # it was lost, somebody else changed its priority, and it was claimed again
+            self._slots.put_back(place.at(execution.identity.priority))
+            return None
         if task.unpark_ask is not None:
             return self._unpark(execution, task, task.unpark_ask, place.pool, now)
+        return self._start_task_at(place, execution, task, now)
+
+    def _start_task_at(
+        self, place: Place, execution: ExecutionState, task: TaskState, now: Now
+    ) -> StartAttempt | None:
         expansion = execution.expansion_of(task)
         is_next = expansion is not None and task is expansion.parent
         if expansion is not None and is_next:
