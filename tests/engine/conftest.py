@@ -8,6 +8,7 @@ import pytest
 from cloacina import DefaultRunner, Runtime
 from cloacina_sdk.collect import collecting
 from engine.databases import Where, a_database, the_server
+from engine.gate import Gate
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,14 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def runner(runtime: Runtime, where: Where) -> Iterator[DefaultRunner]:
-    """A runner of what the test defines, on a new database."""
+def gate() -> Gate:
+    """Where bodies wait until the test lets them go on."""
+    return Gate()
+
+
+@pytest.fixture
+def runner(runtime: Runtime, where: Where, gate: Gate) -> Iterator[DefaultRunner]:
+    """A runner of what the test defines, on a new database; at its end the gate is opened."""
     with DefaultRunner(where.url, runtime=runtime) as opened:
         yield opened
+        gate.open()

@@ -19,6 +19,7 @@ from cloacina import (
 )
 from cloacina.errors import ExecutionNotFoundError
 from cloacina.packages.config import PackageConfig
+from engine.gate import Gate
 from packages.makers import a_package, a_trust
 
 QUICK = DefaultRunnerConfig(cancel_grace_seconds=0.05, shutdown_timeout_seconds=5)
@@ -57,22 +58,21 @@ def test_a_cancelled_coroutine_gets_its_cancelled_error(runner: DefaultRunner) -
 def test_a_thread_that_goes_on_is_given_up_and_its_result_discarded(
     runner: DefaultRunner,
 ) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with WorkflowBuilder("deaf"):
 
         @task
         def deaf(context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
             context["late"] = True
 
     handle = runner.submit("deaf")
-    assert began.wait(10)
+    gate.await_body()
     handle.cancel()
     result = handle.wait(10)
     assert (result.status, result.final_context.to_dict()) == ("Cancelled", {})
     assert "goes on: it keeps its slot" in (result.tasks["deaf"].reason or "")
-    release.set()
+    gate.open()
 
 
 def test_a_worker_that_does_not_end_is_killed(runner: DefaultRunner, tmp_path: Path) -> None:
@@ -155,27 +155,19 @@ def test_retry_and_fatal_decide_over_the_policy(runner: DefaultRunner) -> None:
 
 
 def test_a_paused_execution_waits_also_over_a_restart(runtime: Runtime, tmp_path: Path) -> None:
-    began, release = threading.Event(), threading.Event()
-    with WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None: ...
+    gate = Gate()
+    gate.define("two")
 
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
         handle = first.submit("two")
-        assert began.wait(10)
+        gate.await_body()
         handle.pause()
         assert handle.status == "Paused"
-        release.set()
+        gate.open()
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
         again = second.handle(handle.id)
         assert again.status == "Paused"
-        assert again.current().tasks["one"].status == "Completed"
+        assert again.current().tasks["first"].status == "Completed"
         again.resume()
         assert again.wait(10).status == "Completed"
 
@@ -202,29 +194,19 @@ def test_another_runner_can_cancel_what_this_one_runs(
 def test_a_cancellation_left_for_an_execution_without_owner_is_done_on_takeover(
     runtime: Runtime, tmp_path: Path
 ) -> None:
-    began, release = threading.Event(), threading.Event()
-    ran = []
-    with WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None:
-            ran.append("two")
+    gate = Gate()
+    gate.define("two")
 
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
         handle = first.submit("two")
-        assert began.wait(10)
+        gate.await_body()
         first.pause(handle.id)
-        release.set()
+        gate.open()
     with DefaultRunner(tmp_path / "c.db", runtime=Runtime()) as stranger:
         stranger.cancel(handle.id)
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
         assert second.handle(handle.id).wait(10).status == "Cancelled"
-    assert ran == []
+    assert gate.ran == ["first"]
 
 
 def test_asking_something_of_an_execution_that_does_not_exist_is_an_error(

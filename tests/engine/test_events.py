@@ -29,19 +29,9 @@ from cloacina.store import events
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting
 from engine.databases import Where
+from engine.gate import Gate
 
 PATIENCE_S = 60.0
-
-
-class Gate:
-    def __init__(self) -> None:
-        self.is_entered = threading.Event()
-        self.may_go = threading.Event()
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 @pytest.fixture
@@ -52,8 +42,7 @@ def runtime(gate: Gate) -> Iterator[Runtime]:
 
             @task
             def first(_context: Context) -> None:
-                gate.is_entered.set()
-                assert gate.may_go.wait(PATIENCE_S)
+                gate.pass_through()
 
             @task(dependencies=[first])
             def second(_context: Context) -> None: ...
@@ -78,13 +67,6 @@ def runtime(gate: Gate) -> Iterator[Runtime]:
             def skipped(_context: Context) -> None: ...
 
         yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where, gate: Gate) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
-        gate.may_go.set()
 
 
 def kinds(found: list[ExecutionEvent]) -> list[tuple[str, str | None]]:
@@ -120,14 +102,14 @@ def test_an_execution_is_followed_to_its_end(runner: DefaultRunner, gate: Gate) 
     handle = runner.submit("w")
     stream = handle.events()
     assert [next(stream).kind for _ in range(2)] == ["execution_submitted", "task_started"]
-    assert gate.is_entered.wait(PATIENCE_S)
+    gate.await_body()
     now = list(handle.events(follow=False))
     assert kinds(now) == [("execution_submitted", None), ("task_started", "first")]
     with ThreadPoolExecutor(1) as pool:
         rest: Future[list[ExecutionEvent]] = pool.submit(list, stream)
         handle.pause()
         handle.resume()
-        gate.may_go.set()
+        gate.open()
         assert kinds(rest.result(PATIENCE_S)) == [
             ("execution_paused", None),
             ("execution_resumed", None),
@@ -144,7 +126,7 @@ def test_an_execution_is_followed_on_an_event_loop(runner: DefaultRunner, gate: 
         async for event in runner.submit("w").events():
             found.append(event)
             if event.kind == "task_started":
-                gate.may_go.set()
+                gate.open()
         return found
 
     found = asyncio.run(asyncio.wait_for(follow(), PATIENCE_S))
@@ -163,8 +145,8 @@ def test_a_runner_follows_what_another_runner_does(
         stream = other.events(handle.id)
         assert next(stream).sequence == 1
         rest: Future[list[ExecutionEvent]] = pool.submit(list, stream)
-        assert gate.is_entered.wait(PATIENCE_S)
-        gate.may_go.set()
+        gate.await_body()
+        gate.open()
         assert [e.kind for e in rest.result(PATIENCE_S)][-1] == "execution_completed"
 
 
@@ -217,7 +199,7 @@ def test_following_makes_no_statement_while_nothing_happens(
 ) -> None:
     with DefaultRunner(f"{tmp_path}/c.db", runtime=runtime) as runner:
         handle = runner.submit("w")
-        assert gate.is_entered.wait(PATIENCE_S)
+        gate.await_body()
         stream = handle.events(after=2)
         database = runner._require_engine().database
         assert isinstance(database, SqliteDatabase)
@@ -235,7 +217,7 @@ def test_following_makes_no_statement_while_nothing_happens(
             assert looked.wait(PATIENCE_S)
             assert not stream._woken.wait(0.5)  # it waits, and nobody wakes it
             assert sum("execution_events" in each for each in statements) == 1
-            gate.may_go.set()
+            gate.open()
             assert len(rest.result(PATIENCE_S)) == 4
 
 
@@ -246,7 +228,7 @@ def test_a_stream_that_is_closed_ends_and_one_of_a_closed_runner_says_so(
     with handle.events() as closed:
         next(closed)
     assert list(closed) == []
-    assert gate.is_entered.wait(PATIENCE_S)
+    gate.await_body()
     other = DefaultRunner(where.url, runtime=Runtime())
     stream = other.events(handle.id)
     assert next(stream).sequence == 1
@@ -266,7 +248,7 @@ def test_an_abandoned_stream_is_let_go(runner: DefaultRunner, gate: Gate) -> Non
         assert event.sequence == 1
         break
     assert len(streams) == 0
-    gate.may_go.set()
+    gate.open()
     handle.wait(PATIENCE_S)
 
 
@@ -331,11 +313,11 @@ def test_every_move_of_a_run_has_its_event(
     monkeypatch.setattr(ExecutionState, "mark_saved", note_saved)
     runner.execute("varied", timeout=PATIENCE_S)
     handle = runner.submit("w")
-    assert gate.is_entered.wait(PATIENCE_S)
+    gate.await_body()
     handle.pause()
     handle.resume()
     handle.cancel()
-    gate.may_go.set()
+    gate.open()
     handle.wait(PATIENCE_S)
     found = [event.kind for event in runner.events(handle.id)]
     assert "task_cancelled" in found

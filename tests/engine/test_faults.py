@@ -37,6 +37,7 @@ from cloacina.store.writer import GroupWriter, Link, RefusedError
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from engine.databases import Where
+from engine.gate import Gate
 from engine.graphs import World
 from engine.test_planner import CHAIN
 
@@ -142,24 +143,23 @@ def test_a_new_runner_cleans_up_after_one_that_was_killed(runtime: Runtime, tmp_
 
 
 def test_a_copied_database_is_taken_over_at_its_new_place(runtime: Runtime, tmp_path: Path) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with collecting(runtime.collection), WorkflowBuilder("slow"):
 
         @task
         def waits(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
 
     (tmp_path / "copy").mkdir()
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as runner:
         handle = runner.submit("slow")
-        assert began.wait(10)
+        gate.await_body()
         with (
             closing(sqlite3.connect(tmp_path / "c.db")) as source,
             closing(sqlite3.connect(tmp_path / "copy" / "c.db")) as target,
         ):
             source.backup(target)
-        release.set()
+        gate.open()
         handle.wait(10)
         with DefaultRunner(tmp_path / "copy" / "c.db", runtime=runtime) as second:
             result = second.handle(handle.id).wait(10)
@@ -200,23 +200,16 @@ print({result.status for result in results})
 def test_a_damaged_execution_does_not_keep_the_others_from_going_on(
     runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    began, release = threading.Event(), threading.Event()
-    with collecting(runtime.collection), WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None: ...
+    gate = Gate()
+    with collecting(runtime.collection):
+        gate.define("two")
 
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
         handles = [first.submit("two") for _ in range(2)]
-        assert began.wait(10)
+        gate.await_body()
         for handle in handles:
             handle.pause()
-        release.set()
+        gate.open()
     damaged, sound = (handle.id for handle in handles)
     with closing(sqlite3.connect(tmp_path / "c.db")) as database, database:
         query = "UPDATE task_executions SET changes = '{broken' WHERE execution_id = ?"
@@ -277,17 +270,16 @@ def test_a_database_that_gets_busy_while_a_batch_is_split_loses_nothing(
 def test_what_an_engine_had_that_failed_is_taken_over_by_another(
     runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with collecting(runtime.collection), WorkflowBuilder("slow"):
 
         @task
         def waits(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
 
     with DefaultRunner(tmp_path / "c.db", runtime=runtime) as first:
         handle = first.submit("slow")
-        assert began.wait(10)
+        gate.await_body()
         with DefaultRunner(tmp_path / "c.db", runtime=runtime) as second:
             waiting = second.handle(handle.id)
             kernel = first._require_engine()._kernel
@@ -298,7 +290,7 @@ def test_what_an_engine_had_that_failed_is_taken_over_by_another(
             monkeypatch.setattr(kernel._planner, "take_unsaved", broken)
             with pytest.raises(KernelFailedError):
                 first.submit("echo", {"n": 1})
-            release.set()
+            gate.open()
             assert waiting.wait(10).status == "Completed"
 
 

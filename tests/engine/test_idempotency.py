@@ -1,8 +1,6 @@
 """A second submission under the same idempotency key is the first execution."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from cloacina.errors import IdempotencyConflictError, InvalidIdempotencyKeyError
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.json_text import JsonValue
 from engine.databases import Where
+from engine.racing import race
 
 PATIENCE_S = 60.0
 
@@ -119,24 +118,7 @@ with DefaultRunner(sys.argv[1], runtime=own) as runner:
 
 
 def test_processes_that_race_for_keys_get_the_same_executions(where: Where) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _RACER, where.url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    (one, _), (other, _) = (process.communicate(timeout=120) for process in processes)
+    (one, _), (other, _) = race(_RACER, where.url, count=2)
     assert one == other
     assert len(set(one.split())) == 20
     assert where.query("SELECT count(*) FROM workflow_executions") == [(20,)]

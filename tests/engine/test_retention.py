@@ -17,6 +17,7 @@ from cloacina.store.tables import EXECUTIONS, METADATA
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.errors import InvalidDurationError
 from engine.databases import Where
+from engine.gate import Gate
 
 PATIENCE_S = 60.0
 LONG_AGO = "2020-01-01T00:00:00.000000Z"
@@ -32,17 +33,6 @@ class Heard(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.getMessage().startswith("removed 1 "):
             self.removal.set()
-
-
-class Gate:
-    def __init__(self) -> None:
-        self.is_entered = threading.Event()
-        self.may_go = threading.Event()
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 @pytest.fixture
@@ -64,17 +54,9 @@ def runtime(gate: Gate) -> Iterator[Runtime]:
 
             @task
             def hold(_context: Context) -> None:
-                gate.is_entered.set()
-                assert gate.may_go.wait(PATIENCE_S)
+                gate.pass_through()
 
         yield own
-
-
-@pytest.fixture
-def runner(runtime: Runtime, where: Where, gate: Gate) -> Iterator[DefaultRunner]:
-    with DefaultRunner(where.url, runtime=runtime) as opened:
-        yield opened
-        gate.may_go.set()
 
 
 def change(where: Where, *words: str) -> None:
@@ -106,9 +88,9 @@ def test_what_ended_long_ago_goes_with_everything_that_belongs_to_it(
     before = counts(where)
     old = [runner.execute(name).execution_id for name in ("w", "v", "v")]
     asked = runner.submit("waits")
-    assert gate.is_entered.wait(PATIENCE_S)
+    gate.await_body()
     asked.cancel()
-    gate.may_go.set()
+    gate.open()
     asked.wait(PATIENCE_S)
     change(
         *(where, "INSERT INTO commands (id, execution_id, wish, created_at, answered_at, answer)"),
@@ -125,10 +107,10 @@ def test_what_has_not_ended_stays_however_old_it_is(
     runner: DefaultRunner, where: Where, gate: Gate
 ) -> None:
     running = runner.submit("waits")
-    assert gate.is_entered.wait(PATIENCE_S)
+    gate.await_body()
     make_old(where, running.id)
     assert runner.prune(older_than=0) == 0
-    gate.may_go.set()
+    gate.open()
     assert running.wait(PATIENCE_S).status == "Completed"
     assert runner.execution(running.id).status == "Completed"
 

@@ -25,6 +25,7 @@ from cloacina.model.states import (
     TaskStatus,
 )
 from engine.databases import HASTY, Where
+from engine.gate import Gate
 
 DEADLINE_S = 30
 
@@ -201,19 +202,18 @@ def test_an_execution_that_runs_or_completed_is_not_retried(runner: DefaultRunne
         runner.retry_execution(completed.execution_id)
     with pytest.raises(ExecutionNotRetryableError, match="is Completed"):
         runner.retry_execution(completed.execution_id, from_failed=False)
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with WorkflowBuilder("waits"):
 
         @task
         def waits(_context: Context) -> None:
-            began.set()
-            assert release.wait(DEADLINE_S)
+            gate.pass_through()
 
     handle = runner.submit("waits")
-    assert began.wait(DEADLINE_S)
+    gate.await_body()
     with pytest.raises(ExecutionNotRetryableError, match=r"is Running.*wait for its end"):
         handle.retry()
-    release.set()
+    gate.open()
     assert handle.wait(DEADLINE_S).status == "Completed"
     with pytest.raises(ExecutionNotFoundError):
         runner.retry_execution("no such execution")

@@ -18,6 +18,7 @@ from cloacina.errors import (
 )
 from cloacina_sdk.json_text import MAX_DEPTH, JsonValue
 from engine.databases import Where
+from engine.gate import Gate
 
 QUICK = RetryPolicy.builder().max_attempts(3).initial_delay(0.001).with_jitter(False).build()
 
@@ -149,20 +150,19 @@ def test_a_task_that_tries_to_end_the_process_fails_like_any_other(
 def test_a_redefined_workflow_leaves_a_run_in_flight_on_its_graph(
     runner: DefaultRunner,
 ) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with WorkflowBuilder("w"):
 
         @task(id="one")
         def one(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
 
         @task(id="two", dependencies=["one"])
         def two(context: Context) -> None:
             context["two"] = "ran"
 
     handle = runner.submit("w")
-    assert began.wait(10)
+    gate.await_body()
     with WorkflowBuilder("w"):
 
         @task(id="two")
@@ -172,7 +172,7 @@ def test_a_redefined_workflow_leaves_a_run_in_flight_on_its_graph(
         @task(id="three")
         def three(_context: Context) -> None: ...
 
-    release.set()
+    gate.open()
     result = handle.wait(10)
     assert result.status == "Completed"
     assert list(result.tasks) == ["one", "two"]

@@ -23,6 +23,7 @@ from cloacina.store.sqlite import SqliteDatabase
 from cloacina_sdk.collect import collecting
 from cloacina_sdk.hooks import ExecutionInfo, hookimpl
 from engine.databases import Where
+from engine.gate import Gate
 from engine.workflows import a_noop
 
 
@@ -38,56 +39,38 @@ def test_a_closed_runner_refuses_work_and_says_what_to_do(runtime: Runtime, wher
 def test_shutdown_lets_a_running_task_end_and_the_next_runner_goes_on(
     runtime: Runtime, where: Where
 ) -> None:
-    began, release, ran = threading.Event(), threading.Event(), []
-    with WorkflowBuilder("two"):
-
-        @task
-        def one(_context: Context) -> None:
-            ran.append("one")
-            began.set()
-            assert release.wait(10)
-
-        @task(dependencies=[one])
-        def two(_context: Context) -> None:
-            ran.append("two")
-
+    gate = Gate()
+    gate.define("two")
     runner = DefaultRunner(where.url, runtime=runtime)
     handle = runner.submit("two")
-    assert began.wait(10)
+    gate.await_body()
     closing = threading.Thread(target=runner.shutdown)
     closing.start()
-    release.set()
+    gate.open()
     closing.join(10)
     with pytest.raises(RunnerClosedError):
         handle.wait(0)
-    assert ran == ["one"]
+    assert gate.ran == ["first"]
     with DefaultRunner(where.url, runtime=runtime) as second:
         result = second.handle(handle.id).wait(10)
-    assert (result.status, ran) == ("Completed", ["one", "two"])
+    assert (result.status, gate.ran) == ("Completed", ["first", "second"])
 
 
 def test_an_execution_waits_in_the_database_until_its_workflow_is_known(
     where: Where,
 ) -> None:
     first, second = Runtime(), Runtime()
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
 
     def define(runtime: Runtime) -> None:
-        with collecting(runtime.collection), WorkflowBuilder("late"):
-
-            @task(id="one")
-            def one(_context: Context) -> None:
-                began.set()
-                assert release.wait(10)
-
-            @task(dependencies=["one"])
-            def two(_context: Context) -> None: ...
+        with collecting(runtime.collection):
+            gate.define("late")
 
     define(first)
     runner = DefaultRunner(where.url, runtime=first)
     handle = runner.submit("late")
-    assert began.wait(10)
-    release.set()
+    gate.await_body()
+    gate.open()
     runner.shutdown()
     with DefaultRunner(where.url, runtime=second) as other:
         waiting = other.handle(handle.id)

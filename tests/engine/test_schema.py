@@ -1,7 +1,5 @@
 """The tables, the migrations and the revision that a new database is stamped with agree."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +21,7 @@ from cloacina.store.url import PostgresLocation, SqliteLocation
 from cloacina_sdk.collect import collecting
 from engine import revision_0001
 from engine.databases import Where
+from engine.racing import race
 
 
 def described(engine: sa.Engine, schema_name: str | None = None) -> dict[str, object]:
@@ -136,24 +135,8 @@ def test_several_processes_may_open_a_new_database_at_once(where: Where) -> None
         "    print(runner.executions())"
     )
     schema_name = "tenant" if where.is_postgres else ""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, where.url, schema_name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    assert [process.communicate(timeout=60)[0] for process in processes] == ["[]\n"] * 4
+    found = race(script, where.url, schema_name, count=4)
+    assert found == [("[]\n", "")] * 4
 
 
 def test_the_head_named_in_the_code_is_the_newest_migration() -> None:

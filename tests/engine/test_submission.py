@@ -23,6 +23,7 @@ from cloacina.errors import (
     WaitTimeoutError,
 )
 from cloacina_sdk.errors import InvalidContextValueError
+from engine.gate import Gate
 from engine.workflows import a_noop
 
 
@@ -77,21 +78,20 @@ def test_a_wait_that_is_too_short_leaves_the_execution_alone(runner: DefaultRunn
 def test_a_waiter_that_is_cancelled_leaves_the_execution_and_the_engine_alone(
     runner: DefaultRunner,
 ) -> None:
-    began, release = threading.Event(), threading.Event()
+    gate = Gate()
     with WorkflowBuilder("slow"):
 
         @task
         def waits(_context: Context) -> None:
-            began.set()
-            assert release.wait(10)
+            gate.pass_through()
 
     async def main() -> str:
         waiter = asyncio.ensure_future(runner.execute_async("slow"))
-        assert await asyncio.to_thread(began.wait, 10)
+        await asyncio.to_thread(gate.await_body)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(waiter, 0.01)
         (execution,) = runner.executions()
-        release.set()
+        gate.open()
         return (await runner.handle(execution.execution_id).wait_async()).status
 
     assert asyncio.run(main()) == "Completed"

@@ -13,21 +13,18 @@ import psycopg
 import pytest
 
 from cloacina import (
-    Context,
     DatabaseAdmin,
     DefaultRunner,
     DefaultRunnerConfig,
     Runtime,
     TenantConfig,
     TenantCredentials,
-    WorkflowBuilder,
-    task,
 )
 from cloacina.errors import TenantError
 from cloacina.store.schema import HEAD
 from cloacina.store.tenant import Tenant
-from cloacina_sdk.collect import collecting
 from engine.databases import Where
+from engine.workflows import a_copier
 
 CLOSED = "permission denied for"
 ROLE = "SELECT 1 FROM pg_roles WHERE rolname = '{}'"
@@ -51,15 +48,9 @@ def role(postgres: Where) -> Iterator[str]:
 
 
 @pytest.fixture
-def runtime() -> Runtime:
-    own = Runtime()
-    with collecting(own.collection), WorkflowBuilder("w"):
-
-        @task
-        def only(context: Context) -> None:
-            context["done"] = context["by"]
-
-    return own
+def runtime(runtime: Runtime) -> Runtime:
+    a_copier("w")
+    return runtime
 
 
 def opened(credentials: TenantCredentials, runtime: Runtime) -> DefaultRunner:

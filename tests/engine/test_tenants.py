@@ -5,23 +5,17 @@ import sys
 
 import pytest
 
-from cloacina import Context, DefaultRunner, Runtime, WorkflowBuilder, task
+from cloacina import DefaultRunner, Runtime
 from cloacina.errors import InvalidSchemaError, InvalidUrlError, SchemaSetupError
 from cloacina.store.url import PostgresLocation, parse_location
-from cloacina_sdk.collect import collecting
 from engine.databases import Where
+from engine.workflows import a_copier
 
 
 @pytest.fixture
-def runtime() -> Runtime:
-    own = Runtime()
-    with collecting(own.collection), WorkflowBuilder("w"):
-
-        @task
-        def only(context: Context) -> None:
-            context["done"] = context["by"]
-
-    return own
+def runtime(runtime: Runtime) -> Runtime:
+    a_copier("w")
+    return runtime
 
 
 def test_tenants_in_one_database_see_only_what_is_theirs(postgres: Where, runtime: Runtime) -> None:

@@ -1,6 +1,5 @@
 """Executions keep to the version that they began with, unless somebody migrates them."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from cloacina.store.tables import METADATA
 from cloacina_sdk import task_success
 from cloacina_sdk.collect import collecting
 from engine.databases import HASTY, Where
+from engine.gate import Gate
 from engine.waiting import eventually
 
 DEADLINE_S = 30
@@ -31,33 +31,27 @@ def says(word: str) -> Callable[[Any], None]:
     return body
 
 
-class Gate:
-    """The first version of ``w``: ``first``, which waits at the gate, ``second``, ``third``."""
+def waits_at(gate: Gate) -> Callable[[Any], None]:
+    """Return a body that waits at a gate."""
 
-    def __init__(self) -> None:
-        self.began, self.opened = threading.Event(), threading.Event()
+    def first(context: Context) -> None:
+        gate.pass_through()
+        context["said"] = ["first"]
 
-    def body(self) -> Callable[[Any], None]:
-        """Return the body of ``first``."""
+    return first
 
-        def first(context: Context) -> None:
-            self.began.set()
-            assert self.opened.wait(DEADLINE_S)
-            context["said"] = ["first"]
 
-        return first
-
-    def define(self, *rest: tuple[str, str, str]) -> str:
-        """Define ``w`` with more tasks (id, dependency, word); return its version."""
-        with WorkflowBuilder("w") as builder:
-            for name, before, word in rest:
-                if before == "":
-                    task(id=name)(says(word))
-            task(id="first")(self.body())
-            for name, before, word in rest:
-                if before:
-                    task(id=name, dependencies=[before])(says(word))
-        return builder.workflow_built.version
+def define(gate: Gate, *rest: tuple[str, str, str]) -> str:
+    """Define ``w``: ``first``, which waits, and more (id, dependency, word); return its version."""
+    with WorkflowBuilder("w") as builder:
+        for name, before, word in rest:
+            if before == "":
+                task(id=name)(says(word))
+        task(id="first")(waits_at(gate))
+        for name, before, word in rest:
+            if before:
+                task(id=name, dependencies=[before])(says(word))
+    return builder.workflow_built.version
 
 
 OLD = (("second", "first", "second"), ("third", "second", "third"))
@@ -71,9 +65,9 @@ NEW = (
 
 def paused_after_first(runner: DefaultRunner, gate: Gate) -> str:
     handle = runner.submit("w")
-    assert gate.began.wait(DEADLINE_S)
+    gate.await_body()
     assert handle.pause() is Answer.GRANTED
-    gate.opened.set()
+    gate.open()
     eventually(lambda: handle.current().tasks["first"].status == "Completed")
     return handle.id
 
@@ -82,12 +76,12 @@ def test_a_run_ends_by_the_graph_it_began_with_though_the_workflow_is_defined_an
     where: Where, runtime: Runtime
 ) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     with DefaultRunner(where.url, runtime=runtime) as runner:
         handle = runner.submit("w")
-        assert gate.began.wait(DEADLINE_S)
-        gate.define(*NEW)
-        gate.opened.set()
+        gate.await_body()
+        define(gate, *NEW)
+        gate.open()
         result = handle.wait(DEADLINE_S)
         assert list(result.tasks) == ["first", "second", "third"]
         assert result.final_context["said"] == ["first", "second", "third"]
@@ -104,7 +98,7 @@ def test_a_run_goes_on_by_its_own_graph_where_only_the_new_version_is_registered
     where: Where, runtime: Runtime
 ) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     with DefaultRunner(where.url, runtime=runtime) as first:
         execution_id = paused_after_first(first, gate)
     later = Runtime()
@@ -128,12 +122,12 @@ def test_a_run_is_left_alone_where_the_version_registered_lacks_one_of_its_tasks
     where: Where, runtime: Runtime
 ) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     with DefaultRunner(where.url, runtime=runtime) as first:
         execution_id = paused_after_first(first, gate)
     later = Runtime()
     with collecting(later.collection):
-        gate.define(("second", "first", "second"))
+        define(gate, ("second", "first", "second"))
     with DefaultRunner(where.url, runtime=later) as second:
         assert second.resume(execution_id) is Answer.GRANTED
         assert second.explain(execution_id).reason.value == "WorkflowChanged"
@@ -153,10 +147,10 @@ def test_an_execution_goes_on_by_the_new_graph_after_its_migration(
     where: Where, runtime: Runtime
 ) -> None:
     gate = Gate()
-    old = gate.define(*OLD)
+    old = define(gate, *OLD)
     with DefaultRunner(where.url, runtime=runtime) as runner:
         execution_id = paused_after_first(runner, gate)
-        new = gate.define(*NEW)
+        new = define(gate, *NEW)
         handle = runner.handle(execution_id)
         assert handle.migrate() is Answer.GRANTED
         assert handle.migrate() is Answer.UNCHANGED
@@ -182,10 +176,10 @@ def test_what_the_new_version_does_not_have_goes_and_its_history_stays(
     where: Where, runtime: Runtime
 ) -> None:
     gate = Gate()
-    gate.define(*OLD, ("extra", "first", "extra"))
+    define(gate, *OLD, ("extra", "first", "extra"))
     with DefaultRunner(where.url, runtime=runtime) as runner:
         execution_id = paused_after_first(runner, gate)
-        gate.define(("second", "first", "second"))
+        define(gate, ("second", "first", "second"))
         assert runner.migrate(execution_id) is Answer.GRANTED
         runner.resume(execution_id)
         result = runner.handle(execution_id).wait(DEADLINE_S)
@@ -202,11 +196,11 @@ def test_everything_that_stands_against_a_migration_is_said_at_once(
     with WorkflowBuilder("w"):
         task(id="zero")(says("zero"))
         task(id="one", dependencies=["zero"])(says("one"))
-        task(id="two", dependencies=["one"])(gate.body())
+        task(id="two", dependencies=["one"])(waits_at(gate))
         task(id="gone", dependencies=["zero"], retry_attempts=2, retry_delay="1h")(_broken)
     with DefaultRunner(where.url, runtime=runtime) as runner:
         handle = runner.submit("w")
-        assert gate.began.wait(DEADLINE_S)
+        gate.await_body()
         eventually(lambda: handle.current().tasks["gone"].attempts)
         with WorkflowBuilder("w") as builder:
             task(id="zero")(says("another zero"))
@@ -219,7 +213,7 @@ def test_everything_that_stands_against_a_migration_is_said_at_once(
         eventually(lambda: handle.current().tasks["gone"].status == "Ready")
         with pytest.raises(WishRefusedError) as refused:
             handle.migrate(version)
-        gate.opened.set()
+        gate.open()
         handle.cancel()
         assert handle.wait(DEADLINE_S).status == "Cancelled"
     problem = refused.value.problem
@@ -244,7 +238,7 @@ def test_changed_code_of_a_task_that_has_ended_stands_against_a_migration(
         def start_in_one_way(context: Context) -> None:
             context["n"] = 1
 
-        task(id="first", dependencies=["start"])(gate.body())
+        task(id="first", dependencies=["start"])(waits_at(gate))
         task(id="last", dependencies=["first"])(says("last"))
 
     with DefaultRunner(where.url, runtime=runtime) as runner:
@@ -255,7 +249,7 @@ def test_changed_code_of_a_task_that_has_ended_stands_against_a_migration(
             def start_in_another_way(context: Context) -> None:
                 context["n"] = 2
 
-            task(id="first", dependencies=["start"])(gate.body())
+            task(id="first", dependencies=["start"])(waits_at(gate))
             task(id="last", dependencies=["first"])(says("last"))
 
         with pytest.raises(WishRefusedError, match="'start' has ended, and has other code"):
@@ -264,7 +258,7 @@ def test_changed_code_of_a_task_that_has_ended_stands_against_a_migration(
 
 def test_a_version_that_is_not_registered_is_refused(where: Where, runtime: Runtime) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     with DefaultRunner(where.url, runtime=runtime) as runner:
         execution_id = paused_after_first(runner, gate)
         with pytest.raises(WishRefusedError, match="version 'no such' of its workflow"):
@@ -280,13 +274,13 @@ def test_a_version_that_is_not_registered_is_refused(where: Where, runtime: Runt
 
 def test_another_runner_migrates_what_it_has(where: Where, runtime: Runtime) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     with (
         DefaultRunner(where.url, runtime=runtime) as owner,
         DefaultRunner(where.url, runtime=Runtime(), config=HASTY) as other,
     ):
         execution_id = paused_after_first(owner, gate)
-        new = gate.define(*NEW)
+        new = define(gate, *NEW)
         with pytest.raises(WishRefusedError, match="version 'nonsense'"):
             other.migrate(execution_id, "nonsense")
         assert other.migrate(execution_id, new) is Answer.GRANTED
@@ -301,14 +295,14 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(
     where: Where, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, crash_in: str
 ) -> None:
     gate = Gate()
-    gate.define(*OLD)
+    define(gate, *OLD)
     tables = [
         f"SELECT * FROM {table} ORDER BY 1, 2"  # noqa: S608 - names of our own tables
         for table in ("task_executions", "task_attempts", "execution_events", "workflow_executions")
     ]
     with DefaultRunner(where.url, runtime=runtime) as runner:
         execution_id = paused_after_first(runner, gate)
-        gate.define(*NEW)
+        define(gate, *NEW)
         before = [where.query(query) for query in tables]
         original = getattr(migration, crash_in)
 

@@ -13,38 +13,28 @@ from cloacina.errors import ExecutionNotFoundError, InvalidConfigError, WishRefu
 from cloacina_sdk import task
 from cloacina_sdk.hooks import AttemptInfo, ExecutionInfo, hookimpl
 from engine.databases import HASTY, Where
+from engine.gate import Gate
 from engine.waiting import eventually
 
 DEADLINE_S = 30
 ONE_SLOT = DefaultRunnerConfig(max_concurrent_tasks=1)
 
 
-class Gate:
-    """A workflow ``w`` of two tasks, whose first waits until the gate opens."""
-
-    def __init__(self) -> None:
-        self.began, self.opened = threading.Event(), threading.Event()
-        self.ran: list[str] = []
-        with WorkflowBuilder("w"):
-
-            @task(id="first")
-            def first(_context: Context) -> None:
-                self.began.set()
-                assert self.opened.wait(DEADLINE_S)
-
-            @task(id="second", dependencies=["first"])
-            def second(_context: Context) -> None:
-                self.ran.append("second")
+def a_gate() -> Gate:
+    """Define ``w``, a workflow of two tasks whose first waits at the gate."""
+    gate = Gate()
+    gate.define("w")
+    return gate
 
 
 def left_behind(where: Where, runtime: Runtime) -> str:
     """Run ``w`` until its first task is done, pause it, and go; nobody owns it then."""
-    gate = Gate()
+    gate = a_gate()
     with DefaultRunner(where.url, runtime=runtime) as runner:
         handle = runner.submit("w")
-        assert gate.began.wait(DEADLINE_S)
+        gate.await_body()
         assert handle.pause() is Answer.GRANTED
-        gate.opened.set()
+        gate.open()
     return handle.id
 
 
@@ -106,10 +96,10 @@ def test_what_nobody_has_is_resumed_and_preferred_for_whoever_comes(
 
 
 def test_another_runner_answers_for_what_it_has(where: Where, runtime: Runtime) -> None:
-    gate = Gate()
+    gate = a_gate()
     with DefaultRunner(where.url, runtime=runtime) as owner, a_stranger(where) as stranger:
         handle = owner.submit("w")
-        assert gate.began.wait(DEADLINE_S)
+        gate.await_body()
         there = stranger.handle(handle.id)
         assert there.pause() is Answer.GRANTED
         assert there.pause() is Answer.UNCHANGED
@@ -118,7 +108,7 @@ def test_another_runner_answers_for_what_it_has(where: Where, runtime: Runtime) 
         assert there.cancel() is Answer.GRANTED
         assert handle.cancel() is Answer.UNCHANGED
         assert there.resume() is Answer.ENDING
-        gate.opened.set()
+        gate.open()
         assert there.wait(DEADLINE_S).status == "Cancelled"
         assert there.cancel() is Answer.ENDED
     answers = where.query("SELECT wish, answer FROM commands ORDER BY id")
@@ -143,7 +133,7 @@ def test_a_wish_whose_runner_does_not_answer_in_time_stands_until_it_does(
             busy.set()
             assert release.wait(DEADLINE_S)
 
-    Gate().opened.set()
+    a_gate().open()
     # a lease that lasts, as its thread is to be busy and not to be taken for dead
     with DefaultRunner(where.url, runtime=runtime) as owner, a_stranger(where) as stranger:
         owner.add_plugin(Blocks())
@@ -269,11 +259,11 @@ def test_what_cannot_be_read_is_refused_and_the_runner_goes_on(
 
 
 def test_commands_that_were_answered_long_ago_are_removed(where: Where, runtime: Runtime) -> None:
-    gate = Gate()
+    gate = a_gate()
     old = "00000000-0000-7000-8000-000000000000"
     with DefaultRunner(where.url, runtime=runtime) as owner, a_stranger(where) as stranger:
         handle = owner.submit("w")
-        assert gate.began.wait(DEADLINE_S)
+        gate.await_body()
         at = "'2020-01-01T00:00:00.000000Z'"
         columns = "id, execution_id, wish, created_at, answered_at, answer"
         where.query(
@@ -282,7 +272,7 @@ def test_commands_that_were_answered_long_ago_are_removed(where: Where, runtime:
         )
         assert stranger.set_priority(handle.id, 3) is Answer.GRANTED
         assert old not in {name for (name,) in where.query("SELECT id FROM commands")}
-        gate.opened.set()
+        gate.open()
         assert handle.wait(DEADLINE_S).status == "Completed"
 
 

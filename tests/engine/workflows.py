@@ -9,3 +9,12 @@ def a_noop(name: str) -> None:
 
         @task
         def only(_context: Context) -> None: ...
+
+
+def a_copier(name: str) -> None:
+    """Define a workflow of one task that says who asked for it."""
+    with WorkflowBuilder(name):
+
+        @task
+        def only(context: Context) -> None:
+            context["done"] = context["by"]
