@@ -85,8 +85,8 @@ class Engine:
             timeout_ms=_milliseconds(config.task_timeout_seconds),
             max_context_bytes=config.max_context_bytes,
         )
-        self._kernel.find_target = self._target
-        self._kernel.max_event_bytes = config.max_context_bytes
+        self._kernel.wishes.find_target = self._target
+        self._kernel.wishes.max_event_bytes = config.max_context_bytes
         self.conditions = self._kernel.conditions = Conditions(fleet.bodies.function)
         self.conditions.send = self._kernel.send
         age_s = config.retention_seconds
@@ -154,7 +154,7 @@ class Engine:
     @property
     def max_event_bytes(self) -> int:
         """How long the payload of an event may be; 0 for no limit."""
-        return self._kernel.max_event_bytes
+        return self._kernel.wishes.max_event_bytes
 
     def retry(self, execution_id: str, *, from_failed: bool) -> None:
         """Have an execution that failed or was cancelled run again, and return when that is so."""
