@@ -31,10 +31,11 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.grant import grant
+from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.moves.withdrawal import take_back
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina.planner.progress import Progress
-from cloacina.planner.schedule import Limits, Schedule, Sources
+from cloacina.planner.schedule import Schedule
 from cloacina.planner.standing import Standing
 from cloacina.planner.task import TaskState
 from cloacina.planner.wake import wake
@@ -181,7 +182,7 @@ class Planner:
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
-        return self._schedule.next_due_us
+        return self._schedule.deadlines.next_due_us
 
     @property
     def has_offers(self) -> bool:

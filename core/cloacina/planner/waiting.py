@@ -64,6 +64,6 @@ def _waits_for_limit(
 
 def _waits_for_slot(schedule: Schedule, execution: ExecutionState, task: TaskState) -> Waiting:
     if not schedule.free_slots:
-        return Waiting(kind="slot", limit=schedule.max_slots)
+        return Waiting(kind="slot", limit=schedule.limits.slots)
     pool = schedule.pool_of(execution, task)
     return Waiting(kind="slot", name=pool.name, limit=pool.capacity)

@@ -22,9 +22,9 @@ from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
+from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.moves.migrate import Target
 from cloacina.planner.planner import Planner
-from cloacina.planner.schedule import Limits, Sources
 from cloacina.planner.standing import Standing
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.events import Bulletin

@@ -5,12 +5,12 @@ from typing import Any
 
 from cloacina.model.states import TaskStatus
 from cloacina.planner import restore
+from cloacina.planner.deadlines import Deadlines
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import AttemptEnded, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import conclude, decide, settle
 from cloacina.planner.progress import Progress
-from cloacina.planner.schedule import Schedule
 from cloacina.planner.task import TaskState
 from simulation.planted.fault import Patch, Planted
 
@@ -64,18 +64,18 @@ def _starts_early(patch: Patch) -> None:
 
 
 def _retries_at_once(patch: Patch) -> None:
-    original = Schedule.retry_after
+    original = Deadlines.retry_after
 
     def retry_after(
-        self: Schedule, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
+        self: Deadlines, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
     ) -> None:
         original(self, execution, task, 0, now)
 
-    patch.setattr(Schedule, "retry_after", retry_after)
+    patch.setattr(Deadlines, "retry_after", retry_after)
 
 
 def _timers_lost(patch: Patch) -> None:
-    patch.setattr(Schedule, "retry_after", lambda *_: None)
+    patch.setattr(Deadlines, "retry_after", lambda *_: None)
 
 
 def _failure_unnoticed(patch: Patch) -> None:
