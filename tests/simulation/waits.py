@@ -268,11 +268,15 @@ def _check_sent(change: Change) -> None:
 
 
 def _check_standstill(change: Change) -> None:
-    after = change.after
-    if after.execution.waits_since is None:
-        return
-    require(change.topology.workflow.timeout_ms is not None, "time stands still without a limit")
-    for task in after.tasks:
-        is_active = task.status in {"Ready", "Running"} and task.sub_status != "Deferred"
-        is_active = is_active and task.elements is None
-        require(not is_active, f"time stands still while {task} goes on")
+    """The clock of a workflow stands still exactly while its execution only waits."""
+    row, tasks = change.after.execution, change.after.tasks
+    is_limited = change.topology.workflow.timeout_ms is not None
+    active = [t for t in tasks if t.status in {"Ready", "Running"} and t.sub_status != "Deferred"]
+    attempted = [task for task in active if task.elements is None]
+    if row.waits_since is not None:
+        require(is_limited, "time stands still without a limit")
+        require(not attempted, f"time stands still while {attempted} go on")
+    elif is_limited and row.stopping is None and not active:
+        deferred = [t for t in tasks if t.status == "Ready" and t.sub_status == "Deferred"]
+        parked = [t for t in tasks if t.status == "Running" and t.sub_status == "Deferred"]
+        require(parked or not deferred, f"time goes on while {row.id} only waits")

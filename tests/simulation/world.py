@@ -261,6 +261,9 @@ class World:
                 require(
                     runner.planner._schedule.free_slots == runner.slots, f"{runner.id} lacks slots"
                 )
+        for token, body in self.monitor.bodies.items():
+            is_over = body.is_reported or not self._runners[body.runner_id].is_alive
+            require(is_over, f"the body of {token} hangs")
         self.people.check_answers()
         check_logs(self.monitor.snapshots, self.monitor.bodies)
 
