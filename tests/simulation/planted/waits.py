@@ -5,11 +5,11 @@ from typing import Any
 from cloacina.kernel.asks import Asks
 from cloacina.kernel.commit import Committed, Committer
 from cloacina.planner import standstill
+from cloacina.planner.deadlines import Deadlines
 from cloacina.planner.effects import CallCondition, Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.mailbox import Mailbox, SentEvent
-from cloacina.planner.schedule import Schedule
 from cloacina.planner.task import TaskState
 from cloacina.planner.timers import Alarm
 from cloacina.store.batch import Batch
@@ -27,21 +27,21 @@ def _first_event_again(patch: Patch) -> None:
 
 
 def _ends_early(patch: Patch) -> None:
-    def limit_wait(self: Schedule, execution: ExecutionState, task: TaskState, now: Now) -> None:
+    def limit_wait(self: Deadlines, execution: ExecutionState, task: TaskState, now: Now) -> None:
         wait = task.memory.open
         if wait is not None and wait.longest_us is not None:
             due_us = now.monotonic_us + wait.longest_us // 2
             self._timers.arm(Alarm.WAIT, due_us, execution.id, task=task)
 
-    patch.setattr(Schedule, "limit_wait", limit_wait)
+    patch.setattr(Deadlines, "limit_wait", limit_wait)
 
 
 def _never_rings(patch: Patch) -> None:
-    patch.setattr(Schedule, "limit_wait", lambda *_: None)
+    patch.setattr(Deadlines, "limit_wait", lambda *_: None)
 
 
 def _called_once(patch: Patch) -> None:
-    patch.setattr(Schedule, "poll_later", lambda *_: None)
+    patch.setattr(Deadlines, "poll_later", lambda *_: None)
 
 
 def _calls_need_commits(patch: Patch) -> None:
