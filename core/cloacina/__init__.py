@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cloacina.store.tenant import Tenant, TenantConfig, TenantCredentials
     from cloacina.store.tenant_admin import DatabaseAdmin
     from cloacina_sdk import (
+        AsyncTaskHandle,
+        AttemptStopped,
         BackoffStrategy,
         CloacinaError,
         Context,
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
         RetryPolicy,
         RetryPolicyBuilder,
         Rule,
+        SentEvent,
         TaskDefinition,
+        TaskHandle,
         TaskNamespace,
+        WaitTimedOutError,
         Workflow,
         WorkflowBuilder,
         all_of,
@@ -57,6 +62,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AsyncTaskHandle",
+    "AttemptStopped",
     "BackoffStrategy",
     "CloacinaError",
     "Context",
@@ -90,9 +97,11 @@ __all__ = [
     "Rule",
     "Runtime",
     "Sample",
+    "SentEvent",
     "Tally",
     "TaskDefinition",
     "TaskExecutor",
+    "TaskHandle",
     "TaskLog",
     "TaskNamespace",
     "TaskReadyEvent",
@@ -100,6 +109,7 @@ __all__ = [
     "Tenant",
     "TenantConfig",
     "TenantCredentials",
+    "WaitTimedOutError",
     "Workflow",
     "WorkflowBuilder",
     "WorkflowResult",

@@ -3,15 +3,19 @@
 * Output that a worker wrote before it sent a frame comes before that frame.
 * The end of the worker comes last, after all that it left in the socket and the pipes; it is
   seen when the process ends, even where a child of it keeps the socket open.
+* What other threads have for the worker is sent by that one thread, so that a worker that does not
+  read holds up nobody else.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -50,9 +54,13 @@ class Connection:
         self._end_descriptor = end_descriptor
         self._is_over = False
         self._arrived: deque[Event] = deque()
+        self._posting = threading.Lock()
+        self._posted: list[Mapping[str, JsonValue]] = []
+        self._is_closed = False
+        self._awakened, self._awaken = _wakeup_pipe()
         self._poller = select.poll()
         self._polled = {self._channel.fileno(), *self._outputs}
-        for descriptor in self._polled:
+        for descriptor in (*self._polled, self._awakened):
             self._poller.register(descriptor, select.POLLIN)
         if end_descriptor is not None:
             self._poller.register(end_descriptor, select.POLLIN)
@@ -67,6 +75,17 @@ class Connection:
             self._channel.send(header, body)
         except OSError:
             self._is_over = True
+
+    def post(self, header: Mapping[str, JsonValue]) -> None:
+        """Have the thread that waits in `next_event`, now or later, send this.
+
+        Callable by any thread; it never blocks. Nothing is sent once the connection is closed.
+        """
+        with self._posting:
+            if not self._is_closed:
+                self._posted.append(header)
+                with suppress(BlockingIOError):  # it is awake already
+                    os.write(self._awaken, b"\0")
 
     def next_event(self, deadline: float | None = None) -> Event | None:
         """Wait for what arrives next; None once everything of a worker that ended is read.
@@ -88,6 +107,8 @@ class Connection:
             if not ready:
                 raise DeadlineError
             self._is_over = self._end_descriptor in ready
+            if self._awakened in ready:
+                self._send_posted()
             self._read(ready, last=self._is_over)
         return self._arrived.popleft()
 
@@ -97,10 +118,22 @@ class Connection:
 
     def close(self) -> None:
         """Free the descriptors."""
+        with self._posting:
+            self._is_closed = True
+            os.close(self._awakened)
+            os.close(self._awaken)
         self._channel.close()
         for descriptor in self._outputs:
             os.close(descriptor)
         self._outputs.clear()
+
+    def _send_posted(self) -> None:
+        with self._posting:
+            with suppress(BlockingIOError):
+                os.read(self._awakened, _PIPE_BYTES)
+            posted, self._posted = self._posted, []
+        for header in posted:
+            self.send(header)
 
     def _read(self, ready: set[int], *, last: bool) -> None:
         frames = self._read_frames(last=last) if self._channel.fileno() in ready else []
@@ -131,3 +164,10 @@ class Connection:
         elif descriptor in self._polled:  # every process that could write here has closed it
             self._polled.remove(descriptor)
             self._poller.unregister(descriptor)
+
+
+def _wakeup_pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return reader, writer

@@ -2,6 +2,8 @@
 
 * What was read before the worker died counts: an answer that arrived whole is the answer.
 * The first frame that breaks the protocol kills the worker; so does a caller's exception.
+* A worker asks back only where that was allowed, under the token of what runs, and for one thing
+  at a time.
 * What a worker says while nobody asked goes to this module's logger.
 """
 
@@ -9,17 +11,19 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from cloacina_native.connection import Connection, Output
 from cloacina_native.errors import DeadlineError, FrameTooLargeError, ProtocolError
 from cloacina_native.launch import Launched
 from cloacina_native.log_lines import AttemptLog, LogLine
 from cloacina_native.process_group import ProcessGroup, describe_status
-from cloacina_native.replies import Logged, Reply, parse_reply
+from cloacina_native.replies import Asked, Logged, Reply, parse_reply
+from cloacina_sdk import asking
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.outcome import TaskFailure, failure_of
 
@@ -34,6 +38,8 @@ _WHILE_IDLE = "was idle"
 _TRANSIENT = frozenset((CRASHED, INTERRUPTED, TIMED_OUT))
 
 A = TypeVar("A", bound=Reply)
+OnAsk: TypeAlias = Callable[[asking.Ask, Callable[[asking.Reply], None]], None]
+"""Takes what a worker asks for, and whom to tell the answer: once, on any thread, any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,7 @@ class Question(Generic[A]):
         doing: what the worker does meanwhile, in words that follow "while it".
         accept: returns the reply if it is an answer to this, else None.
         deadline: on the monotonic clock; None waits without end.
+        on_ask: takes what the worker asks for meanwhile; None where it may ask for nothing.
     """
 
     header: Mapping[str, JsonValue]
@@ -53,6 +60,7 @@ class Question(Generic[A]):
     doing: str
     accept: Callable[[Reply], A | None]
     deadline: float | None = None
+    on_ask: OnAsk | None = None
 
 
 class Conversation:
@@ -94,6 +102,10 @@ class Conversation:
             self._kill(INTERRUPTED, "the host gave up waiting")
             raise
 
+    def post(self, header: Mapping[str, JsonValue]) -> None:
+        """Have the worker sent something beside questions; callable by any thread."""
+        self._connection.post(header)
+
     def settle(self) -> None:
         """Read what came while nobody asked."""
         if self._end is not None:
@@ -126,11 +138,18 @@ class Conversation:
             self._connection.send(question.header, question.body)
         except FrameTooLargeError as error:
             return failure_of(error)
-        for reply in self._replies(question.token, log, question.deadline):
-            answer = question.accept(reply)
-            if answer is None:
-                raise ProtocolError(f"{type(reply).__name__} does not answer what was asked")
-            return answer
+        desk = _Desk(question, self.post)
+        try:
+            for reply in self._replies(question.token, log, question.deadline):
+                if isinstance(reply, Asked):
+                    desk.take(reply)
+                    continue
+                answer = question.accept(reply)
+                if answer is None:
+                    raise ProtocolError(f"{type(reply).__name__} does not answer what was asked")
+                return answer
+        finally:
+            desk.close()
         return self._bury(question.doing, log)
 
     def _expect_nothing(self, log: AttemptLog, deadline: float | None) -> None:
@@ -171,3 +190,41 @@ class Conversation:
             is_transient=error_type in _TRANSIENT,
         )
         return self._end
+
+
+class _Desk(Generic[A]):
+    """Takes what a worker asks for while it works on a question, one thing at a time."""
+
+    def __init__(
+        self, question: Question[A], post: Callable[[Mapping[str, JsonValue]], None]
+    ) -> None:
+        self._question = question
+        self._post = post
+        self._lock = threading.Lock()
+        self._open: Asked | None = None
+
+    def take(self, asked: Asked) -> None:
+        """Hand on what is asked for.
+
+        Raises:
+            ProtocolError: if it must not be asked.
+        """
+        if self._question.on_ask is None or asked.token != self._question.token:
+            raise ProtocolError("it asks for something where it may not")
+        with self._lock:
+            if self._open is not None:
+                raise ProtocolError("it asks for something before it was answered")
+            self._open = asked
+        self._question.on_ask(asked.ask, lambda reply: self._answer(asked, reply))
+
+    def close(self) -> None:
+        """Drop every answer that is still to come."""
+        with self._lock:
+            self._open = None
+
+    def _answer(self, asked: Asked, reply: asking.Reply) -> None:
+        with self._lock:
+            if self._open is not asked:
+                return
+            self._open = None
+        self._post({"type": "reply", "token": asked.token, "reply": reply.value})

@@ -129,20 +129,21 @@ class Channel:
         return frame
 
     def receive_ready(self) -> list[Frame] | None:
-        """Return the frames that one read completes, or None if there is nothing to read yet.
+        """Return the frames that are here after one read, or None if there is nothing new yet.
 
         Raises:
             ProtocolError: if what arrives is no frame.
             FrameTooLargeError: if a frame is announced that is too large.
         """
+        is_new = True
         try:
             self._fill(socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return None
+            is_new = False
         frames: list[Frame] = []
         while (frame := self._incoming.next_frame()) is not None:
             frames.append(frame)
-        return frames
+        return frames if is_new or frames else None
 
     def shut_down(self) -> None:
         """Tell the peer that nothing more comes, and wake whoever waits; frees nothing."""

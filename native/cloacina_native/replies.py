@@ -14,12 +14,15 @@ from typing import TypeAlias
 from cloacina_native.errors import ProtocolError
 from cloacina_native.frames import Frame, unpack_texts
 from cloacina_native.log_lines import LogLine, LogSource, printable
+from cloacina_sdk.asking import Ask, Checkpoint, read_ask
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidJsonError, InvalidWorkflowError
 from cloacina_sdk.json_text import decode
+from cloacina_sdk.log_line import progress_line
 from cloacina_sdk.outcome import NAME_LIMIT_BYTES, TEXT_LIMIT_BYTES, TaskFailure
 from cloacina_sdk.spec import WorkflowSpec, read_workflow
+from cloacina_sdk.waiting import Wait
 
 _HIGHEST_LEVEL = 1_000_000
 _LONGEST_DELAY_MS = 366 * 24 * 3600 * 1000
@@ -59,13 +62,29 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A log record; the token is "" when it was written while no attempt ran."""
+    """A log record, or progress; the token is "" when it was written while no attempt ran."""
 
     token: str
     line: LogLine
 
 
-Reply: TypeAlias = Loaded | LoadFailed | Finished | Failed | Logged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The run of the attempt's body ended to wait."""
+
+    token: str
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The attempt's body asks the engine for something, and waits for the answer."""
+
+    token: str
+    ask: Ask
+
+
+Reply: TypeAlias = Loaded | LoadFailed | Finished | Failed | Waiting | Asked | Logged
 
 
 def parse_reply(frame: Frame) -> Reply:
@@ -147,6 +166,33 @@ def _logged(fields: Fields, body: bytes) -> Logged:
     return Logged(token=fields.text("token"), line=line)
 
 
+def _waiting(fields: Fields, body: bytes) -> Waiting:
+    _no_body(fields, body)
+    return Waiting(token=fields.text("token"), wait=Wait.read(fields.inner("wait")))
+
+
+def _asked(fields: Fields, body: bytes) -> Asked:
+    raw_ask: dict[str, object] = {"ask": fields.value("ask")}
+    if body or raw_ask["ask"] == Checkpoint.__name__:
+        try:
+            raw_ask["text"] = body.decode("utf-8")
+        except UnicodeDecodeError:
+            fields.problems.append("the text of a checkpoint is not UTF-8")
+    ask = read_ask(Fields(raw_ask, fields.path, fields.problems))
+    return Asked(token=fields.text("token"), ask=ask)
+
+
+def _progress(fields: Fields, body: bytes) -> Logged | None:
+    _no_body(fields, body)
+    token, progress = fields.text("token"), fields.value("progress")
+    match progress:
+        case int() | float() if not isinstance(progress, bool) and 0 <= progress <= 1:
+            return Logged(token=token, line=progress_line(progress))
+        case _:
+            fields.problems.append(f"{fields.path_of('progress')} must be a number from 0 to 1")
+            return None
+
+
 def _failure(fields: Fields, *, is_transient: bool) -> TaskFailure:
     return TaskFailure(
         error_type=_bounded(fields, "error_type"),
@@ -182,5 +228,8 @@ _READERS: dict[str, Callable[[Fields, bytes], Reply | None]] = {
     "load_failed": _load_failed,
     "finished": _finished,
     "failed": _failed,
+    "deferred": _waiting,
+    "ask": _asked,
     "log": _logged,
+    "progress": _progress,
 }

@@ -17,90 +17,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cloacina_native.conversation import A, Conversation, Question
 from cloacina_native.errors import PackageLoadError, UnknownTaskError, WorkerBusyError
-from cloacina_native.frames import pack_texts
 from cloacina_native.launch import Launched, launch
 from cloacina_native.log_lines import AttemptLog, LogLine
-from cloacina_native.replies import Failed, Finished, Loaded, LoadFailed, Reply
+from cloacina_native.replies import Failed, Finished, Loaded, LoadFailed, Reply, Waiting
+from cloacina_native.run_request import RunRequest
 from cloacina_sdk.changes import Changes
-from cloacina_sdk.json_text import JsonValue
-from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import WorkflowSpec
+from cloacina_sdk.waiting import Wait
 
 LOAD_TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 2.0
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """One attempt of a task.
-
-    Attributes:
-        token: what the worker has to return with the result.
-        attempt: counts from 1.
-        texts: the context, each key with the JSON text of its value.
-        element: what the attempt is for, if the task is mapped. Attempts that share one and the
-            same ``texts`` send it to a worker once.
-    """
-
-    token: str
-    workflow: str
-    task: str
-    attempt: int
-    execution_id: str
-    texts: Mapping[str, str]
-    element: Element | None = None
-
-    def to_question(self, *, is_context_known: bool = False) -> Question[Finished | Failed]:
-        """Return what to ask a worker.
-
-        Args:
-            is_context_known: whether the worker has ``texts`` from the last element it ran.
-        """
-        keys: JsonValue = None
-        body = b""
-        if not is_context_known:
-            keys, body = pack_texts(self.texts)
-        element: JsonValue = None
-        if self.element is not None:
-            item = self.element.text.encode("utf-8")
-            element = [self.element.index, self.element.result_key, len(item)]
-            body = item + body
-        header: dict[str, JsonValue] = {
-            "type": "run",
-            "token": self.token,
-            "workflow": self.workflow,
-            "task": self.task,
-            "attempt": self.attempt,
-            "execution_id": self.execution_id,
-            "keys": keys,
-            "element": element,
-        }
-        return Question(
-            header=header,
-            body=body,
-            token=self.token,
-            doing=(
-                f"ran task {self.task!r} of workflow {self.workflow!r} "
-                f"(attempt {self.attempt} in execution {self.execution_id})"
-            ),
-            accept=self._accept,
-        )
-
-    def _accept(self, reply: Reply) -> Finished | Failed | None:
-        if not isinstance(reply, Finished | Failed) or reply.token != self.token:
-            return None
-        if isinstance(reply, Finished) and self.element is not None:
-            return reply if self.element.is_result(reply.changes) else None
-        return reply
 
 
 class WorkerProcess:
@@ -172,8 +106,10 @@ class WorkerProcess:
         self._tasks = frozenset((each.name, t.id) for each in answer.workflows for t in each.tasks)
         return list(answer.workflows)
 
-    def run(self, request: RunRequest, on_log: Callable[[LogLine], None]) -> Changes | TaskFailure:
-        """Run one attempt and return what it changed, or why it failed.
+    def run(
+        self, request: RunRequest, on_log: Callable[[LogLine], None]
+    ) -> Changes | TaskFailure | Wait:
+        """Run one attempt and return what it changed, why it failed, or what it waits for.
 
         Args:
             request: the attempt of a task that was loaded before.
@@ -201,8 +137,18 @@ class WorkerProcess:
                 return changes
             case Failed(failure=failure):
                 return failure
+            case Waiting(wait=wait):
+                return wait
             case TaskFailure():
                 return answer
+
+    def cancel(self, token: str) -> None:
+        """Let the handle of the attempt with this token know that it is to end.
+
+        Callable by any thread; it does nothing for an attempt without a handle, or one that is
+        not here.
+        """
+        self._conversation.post({"type": "cancel", "token": token})
 
     def interrupt(self) -> None:
         """Kill the worker and everything in its process group; a blocked `run` returns.

@@ -12,11 +12,13 @@ from cloacina_sdk.workflow import workflow
 TYPE_CHECKING = False  # importing typing for this one name would cost milliseconds
 if TYPE_CHECKING:
     from cloacina_sdk.assembly import Workflow
+    from cloacina_sdk.async_handle import AsyncTaskHandle
     from cloacina_sdk.backoff import BackoffStrategy
     from cloacina_sdk.builder import WorkflowBuilder
     from cloacina_sdk.context import Context
     from cloacina_sdk.definition import TaskDefinition
-    from cloacina_sdk.errors import CloacinaError
+    from cloacina_sdk.errors import CloacinaError, WaitTimedOutError
+    from cloacina_sdk.handle import TaskHandle
     from cloacina_sdk.json_text import JsonValue
     from cloacina_sdk.namespace import TaskNamespace
     from cloacina_sdk.retry import RetryCondition, RetryPolicy, RetryPolicyBuilder
@@ -33,8 +35,12 @@ if TYPE_CHECKING:
     )
     from cloacina_sdk.signals import Fatal, Retry
     from cloacina_sdk.throttle import RateLimit
+    from cloacina_sdk.unwinding import AttemptStopped
+    from cloacina_sdk.wait_condition import SentEvent
 
 __all__ = [
+    "AsyncTaskHandle",
+    "AttemptStopped",
     "BackoffStrategy",
     "CloacinaError",
     "Context",
@@ -46,8 +52,11 @@ __all__ = [
     "RetryPolicy",
     "RetryPolicyBuilder",
     "Rule",
+    "SentEvent",
     "TaskDefinition",
+    "TaskHandle",
     "TaskNamespace",
+    "WaitTimedOutError",
     "Workflow",
     "WorkflowBuilder",
     "all_of",
@@ -63,6 +72,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncTaskHandle": "async_handle",
+    "AttemptStopped": "unwinding",
     "BackoffStrategy": "backoff",
     "CloacinaError": "errors",
     "Context": "context",
@@ -74,8 +85,11 @@ _HOMES = {
     "RetryPolicy": "retry",
     "RetryPolicyBuilder": "retry",
     "Rule": "rules",
+    "SentEvent": "wait_condition",
     "TaskDefinition": "definition",
+    "TaskHandle": "handle",
     "TaskNamespace": "namespace",
+    "WaitTimedOutError": "errors",
     "Workflow": "assembly",
     "WorkflowBuilder": "builder",
     "all_of": "rules",

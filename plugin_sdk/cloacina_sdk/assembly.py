@@ -18,6 +18,7 @@ from cloacina_sdk import graph
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.definition import Dependency, TaskDefinition, TaskFunction
 from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.injection import is_async
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.namespace import DEFAULT_PACKAGE, DEFAULT_TENANT, TaskNamespace
 from cloacina_sdk.rules import with_task_names
@@ -249,11 +250,12 @@ def _task_spec(definition: TaskDefinition, bare: Callable[[str], str]) -> TaskSp
         retry=definition.retry,
         trigger_rule=None if rule is None else with_task_names(rule, bare),
         allow_failure=definition.allow_failure,
-        is_async=_is_async(definition.function),
+        is_async=is_async(definition.function),
         timeout_ms=definition.timeout_ms,
         description=_description(definition.function),
         mapped=definition.mapped,
         throttle=definition.throttle,
+        takes_handle=definition.takes_handle,
     )
 
 
@@ -265,12 +267,6 @@ def _id_of(dependency: Dependency) -> str:
     if not isinstance(name, str):
         raise InvalidDefinitionError(f"The dependency {dependency!r} is no task and has no name")
     return name
-
-
-def _is_async(function: TaskFunction) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object whose call is async
-    )
 
 
 def _description(function: TaskFunction) -> str:

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +19,7 @@ from cloacina_sdk.backoff import BackoffStrategy
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.injection import call_arguments, handle_parameter, signature_of
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryCondition, RetryPolicy
@@ -35,13 +34,6 @@ F = TypeVar("F", bound=TaskFunction)
 T = TypeVar("T")
 
 ATTRIBUTE = "__cloacina_task__"
-
-_SIGNATURE_OPTIONS: dict[str, Any] = {}
-if sys.version_info >= (3, 14):
-    import annotationlib
-
-    # Annotations that only a type checker can evaluate must not matter here.
-    _SIGNATURE_OPTIONS["annotation_format"] = annotationlib.Format.FORWARDREF
 
 _BACKOFFS: dict[str, Callable[[], BackoffStrategy]] = {
     "fixed": BackoffStrategy.fixed,
@@ -60,12 +52,14 @@ class TaskDefinition:
     """A task as it was written.
 
     Attributes:
-        function: the body, called with one Context.
+        function: the body, called with one Context, the element if it is mapped, and the handle
+            if it takes one.
         dependencies: ids and functions of other tasks, in declared order.
         trigger_rule: when the task runs; None is the default rule.
         timeout_ms: how long one attempt may take; None for what the host says.
         mapped: set where the body runs once for each element of a list.
         throttle: limits of its attempts beside the slots of a runner.
+        takes_handle: whether the body is called with a handle.
     """
 
     id: str
@@ -78,6 +72,7 @@ class TaskDefinition:
     mapped: Mapped | None = None
     throttle: Throttle | None = None
     callbacks: Callbacks = NO_CALLBACKS
+    takes_handle: bool = False
 
     @staticmethod
     def of(function: object) -> TaskDefinition | None:
@@ -162,7 +157,7 @@ class TaskOptions:
         """Attach the definition to a function and hand it to an open builder."""
         body = _body_of(function)
         task_id = self.id or _name_of(body)
-        _check_parameters(task_id, body, is_mapped=self.mapped is not None)
+        takes_handle = _check_parameters(task_id, body, is_mapped=self.mapped is not None)
         definition = TaskDefinition(
             id=task_id,
             function=body,
@@ -174,6 +169,7 @@ class TaskOptions:
             mapped=self.mapped,
             throttle=self.throttle,
             callbacks=self.callbacks,
+            takes_handle=takes_handle,
         )
         try:
             setattr(body, ATTRIBUTE, definition)
@@ -289,18 +285,18 @@ def _name_of(function: TaskFunction) -> str:
     return name
 
 
-def _check_parameters(task_id: str, function: TaskFunction, *, is_mapped: bool) -> None:
-    try:
-        parameters = inspect.signature(function, **_SIGNATURE_OPTIONS)
-    except (TypeError, ValueError):
-        return  # written in C without a signature: only a call can tell
+def _check_parameters(task_id: str, function: TaskFunction, *, is_mapped: bool) -> bool:
+    """Check that a body can be called, and return whether it takes a handle."""
+    signature = signature_of(function)
+    if signature is None:
+        return False  # written in C without a signature: only a call can tell
     advice = f"the body is called with one argument, the Context: def {task_id}(context)"
     if is_mapped:
         advice = (
             "the body of a mapped task is called with two arguments, the Context and the element: "
             f"def {task_id}(context, item)"
         )
-    first = next(iter(parameters.parameters), None)
+    first = next(iter(signature.parameters), None)
     if first is None:
         raise InvalidDefinitionError(f"Task {task_id!r} takes no parameter; {advice}")
     if first == "self":
@@ -309,8 +305,11 @@ def _check_parameters(task_id: str, function: TaskFunction, *, is_mapped: bool) 
             f"drop self; {advice}"
         )
     try:
-        parameters.bind(*((None, None) if is_mapped else (None,)))
-    except TypeError as error:
+        handle = handle_parameter(function, is_mapped=is_mapped)
+        arguments, named = call_arguments([None, None] if is_mapped else [None], handle, None)
+        signature.bind(*arguments, **named)
+    except (TypeError, InvalidDefinitionError) as error:
         raise InvalidDefinitionError(
             f"Task {task_id!r} cannot be called ({error}); {advice}"
         ) from error
+    return handle is not None

@@ -72,6 +72,44 @@ class InvalidDurationError(CloacinaError, ValueError):
         )
 
 
+class InvalidWaitError(CloacinaError, TypeError, ValueError):
+    """A handle was asked to wait in a way that cannot work."""
+
+
+class WaitTimedOutError(CloacinaError, TimeoutError):
+    """A wait was given up after its timeout; `awaited` says in words what did not come."""
+
+    def __init__(self, awaited: str, timeout_ms: int | None) -> None:
+        self.awaited = awaited
+        self.timeout_ms = timeout_ms
+        after = "" if timeout_ms is None else f" after {timeout_ms / 1000:g} s"
+        super().__init__(f"The wait for {awaited} was given up{after}")
+
+
+class HandleMisuseError(CloacinaError, RuntimeError):
+    """A handle was used where, or when, it cannot do what was asked."""
+
+
+class InvalidProgressError(CloacinaError, TypeError, ValueError):
+    """What a heartbeat tells is no share of the whole."""
+
+    def __init__(self, progress: object) -> None:
+        self.progress = progress
+        super().__init__(f"Progress is a number from 0 to 1, not {progress!r}")
+
+
+class CheckpointTooLargeError(CloacinaError, ValueError):
+    """A checkpoint is larger than what can be kept."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"A checkpoint of {size_bytes:,} bytes is over the limit of {limit_bytes:,} bytes; "
+            "keep large data in files or a store, and its name in the checkpoint"
+        )
+
+
 class InvalidNamespaceError(CloacinaError, ValueError):
     """A text is not the full name of a task."""
 

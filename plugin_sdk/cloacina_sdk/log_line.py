@@ -13,6 +13,8 @@ class LogSource(enum.StrEnum):
     STDOUT = "stdout"
     STDERR = "stderr"
     LOGGING = "logging"
+    PROGRESS = "progress"
+    """How far the body is, as a number from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +31,8 @@ class LogLine:
     text: str
     level: int = logging.INFO
     logger: str = ""
+
+
+def progress_line(progress: float) -> LogLine:
+    """Return what is kept of the progress that a body tells by its handle."""
+    return LogLine(source=LogSource.PROGRESS, text=f"{progress:g}")

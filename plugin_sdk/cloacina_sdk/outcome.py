@@ -11,7 +11,7 @@ from typing import cast
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 from cloacina_sdk.document import Fields
-from cloacina_sdk.errors import InvalidReturnError
+from cloacina_sdk.errors import InvalidReturnError, WaitTimedOutError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.signals import Fatal, Retry
 from cloacina_sdk.verdict import is_retry_approved, left_behind
@@ -171,6 +171,8 @@ def _printable(text: str) -> bytes:
 
 
 def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, WaitTimedOutError):
+        return False  # the next run would find the same
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     return isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS

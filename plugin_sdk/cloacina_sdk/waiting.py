@@ -77,13 +77,7 @@ class Wait:
         return cls(kind=WaitKind.CONDITION, name=name, poll_ms=poll_ms, timeout_ms=timeout_ms)
 
     def __str__(self) -> str:
-        match self.kind:
-            case WaitKind.TIME:
-                return "a time"
-            case WaitKind.EVENT:
-                return f"the event {self.name!r}"
-            case WaitKind.CONDITION:
-                return f"the condition {self.name!r}"
+        return _words(self.kind, self.name)
 
     def to_document(self) -> dict[str, JsonValue]:
         """Return an object that `read` reads; it has what the kind has, and no more."""
@@ -132,6 +126,9 @@ class PassedWait:
     name: str | None = None
     is_timed_out: bool = False
     payload: str | None = None
+
+    def __str__(self) -> str:
+        return _words(self.kind, self.name)
 
     def to_document(self) -> dict[str, JsonValue]:
         """Return an object that `read` reads."""
@@ -187,6 +184,16 @@ class Memory:
         )
         fields.close()
         return memory
+
+
+def _words(kind: WaitKind, name: str | None) -> str:
+    match kind:
+        case WaitKind.TIME:
+            return "a time"
+        case WaitKind.EVENT:
+            return f"the event {name!r}"
+        case WaitKind.CONDITION:
+            return f"the condition {name!r}"
 
 
 def checkpoint_text(fields: Fields) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloacina_build.package import BuiltPackage
-from cloacina_native.worker_process import RunRequest, WorkerProcess
+from cloacina_native.run_request import RunRequest
+from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.graph import topological_order
 from cloacina_sdk.json_text import JsonValue, decode, encode

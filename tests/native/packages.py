@@ -6,15 +6,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import TypeAlias
 
 from cloacina_native.log_lines import LogLine, LogSource
-from cloacina_native.worker_process import RunRequest, WorkerProcess
+from cloacina_native.run_request import RunRequest
+from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.waiting import Wait
 
 PACKAGE = "acme"
 MODULE = "acme_tasks"
 DEADLINE_S = 20.0
+
+Outcome: TypeAlias = Changes | TaskFailure | Wait
 
 
 def write_package(directory: Path, body: str, *, head: str = "", is_async: bool = False) -> Path:
@@ -23,6 +28,17 @@ def write_package(directory: Path, body: str, *, head: str = "", is_async: bool 
     source = "from cloacina_sdk import task\n{}\n@task(retry_attempts=1)\n{} act(context):\n{}\n"
     text = source.format(dedent(head), kind, indent(dedent(body).strip("\n"), "    "))
     return write_module(directory, text)
+
+
+def write_handled(directory: Path, body: str, *, head: str = "", is_async: bool = False) -> Path:
+    """Write a package with one task, `act(context, handle)`; `await` is left out of sync bodies."""
+    text = dedent(body).strip("\n")
+    text = text if is_async else text.replace("await ", "")
+    kind = "async def" if is_async else "def"
+    source = (
+        "from cloacina_sdk import *\n{}\n@task(retry_attempts=1)\n{} act(context, handle):\n{}\n"
+    )
+    return write_module(directory, source.format(dedent(head), kind, indent(text, "    ")))
 
 
 def write_module(directory: Path, source: str, *, module: str = MODULE) -> Path:
@@ -68,7 +84,7 @@ def act(
     *,
     task: str = "act",
     lines: Recorder | None = None,
-) -> Changes | TaskFailure:
+) -> Outcome:
     """Run the task once."""
     return worker.run(request(texts, task=task), Recorder() if lines is None else lines)
 
@@ -101,11 +117,11 @@ def exit_status(worker: WorkerProcess) -> int | None:
     return worker._launched.process.returncode
 
 
-def assigned(outcome: Changes | TaskFailure) -> dict[str, str]:
+def assigned(outcome: Outcome) -> dict[str, str]:
     assert isinstance(outcome, Changes), outcome
     return dict(outcome.assigned)
 
 
-def failure(outcome: Changes | TaskFailure) -> TaskFailure:
+def failure(outcome: Outcome) -> TaskFailure:
     assert isinstance(outcome, TaskFailure), outcome
     return outcome

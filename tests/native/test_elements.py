@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloacina_native.worker_process import RunRequest
+from cloacina_native.run_request import RunRequest
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Element
 from native.packages import PACKAGE, Recorder, assigned, failure, worker_of, write_module

@@ -154,6 +154,17 @@ def test_reading_without_waiting_tells_apart_nothing_yet_and_a_part(
     assert channel.is_closed_by_peer
 
 
+def test_reading_without_waiting_finds_what_came_together_with_another_frame(
+    ends: tuple[Channel, socket.socket],
+) -> None:
+    channel, sock = ends
+    sock.sendall(raw_frame(b"{}") * 3)
+    expected = Frame(header={}, body=b"")
+    assert channel.receive() == expected
+    assert channel.receive_ready() == [expected] * 2
+    assert channel.receive_ready() is None
+
+
 @given(st.dictionaries(st.text(), st.text()))
 def test_texts_survive_packing(texts: dict[str, str]) -> None:
     keys, body = pack_texts(texts)

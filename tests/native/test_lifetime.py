@@ -31,7 +31,8 @@ from .packages import (
 HOST = """
 import sys
 from pathlib import Path
-from cloacina_native.worker_process import RunRequest, WorkerProcess
+from cloacina_native.run_request import RunRequest
+from cloacina_native.worker_process import WorkerProcess
 
 worker = WorkerProcess.start(Path(sys.argv[1]), name="acme", environment={})
 worker.load("acme", ["acme_tasks"])

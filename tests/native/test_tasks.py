@@ -8,7 +8,8 @@ import pytest
 
 from cloacina_native.errors import PackageLoadError, UnknownTaskError, WorkerStartError
 from cloacina_native.log_lines import ATTEMPT_LIMIT_BYTES, LogLine, LogSource
-from cloacina_native.worker_process import RunRequest, WorkerProcess, describe_package
+from cloacina_native.run_request import RunRequest
+from cloacina_native.worker_process import WorkerProcess, describe_package
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 

@@ -6,9 +6,20 @@ from pathlib import Path
 import pytest
 
 from cloacina_native.frames import MAX_FRAME_BYTES
+from cloacina_sdk.asking import Park
 from cloacina_sdk.json_text import JsonValue, encode
 
-from .packages import Recorder, act, assigned, failure, request, worker_of, write_package
+from .asking import Desk
+from .packages import (
+    Recorder,
+    act,
+    assigned,
+    failure,
+    request,
+    worker_of,
+    write_handled,
+    write_package,
+)
 
 HEAD = """
 import os, signal, stat
@@ -58,6 +69,71 @@ def test_a_lie_during_an_attempt_kills_the_worker(tmp_path: Path, raw: bytes, re
         assert told.error_type == "WorkerProtocolError"
         assert reason in told.message
         assert not told.is_transient
+        assert not worker.is_alive
+
+
+PARK = frame(type="ask", token="token-1", ask="Park")
+DEFERRED = frame(type="deferred", token="token-1", wait={"kind": "Event", "name": "go"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (PARK, "it asks for something where it may not"),
+        (DEFERRED, "Waiting does not answer what was asked"),
+    ],
+)
+def test_a_task_without_a_handle_neither_asks_nor_waits(
+    tmp_path: Path, raw: bytes, reason: str
+) -> None:
+    write_package(tmp_path, f"say({raw!r})\nsignal.pause()", head=HEAD)
+    with worker_of(tmp_path) as worker:
+        told = failure(act(worker))
+        assert (told.error_type, told.is_transient) == ("WorkerProtocolError", False)
+        assert reason in told.message
+        assert not worker.is_alive
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (frame(type="ask", token="token-0", ask="Park"), "it asks for something where it may not"),
+        (frame(type="ask", token="", ask="Park"), "it asks for something where it may not"),
+        (PARK + PARK, "before it was answered"),
+        (frame(b"NaN", type="ask", token="token-1", ask="Checkpoint"), "not valid JSON"),
+        (DEFERRED.replace(b"token-1", b"token-0"), "Waiting does not answer what was asked"),
+    ],
+)
+def test_a_lie_about_a_handle_kills_the_worker(tmp_path: Path, raw: bytes, reason: str) -> None:
+    write_handled(tmp_path, f"say({raw!r})\nsignal.pause()", head=HEAD)
+    desk = Desk()
+    desk.hold(Park)
+    with worker_of(tmp_path) as worker:
+        told = failure(desk.run(worker))
+        assert (told.error_type, told.is_transient) == ("WorkerProtocolError", False)
+        assert reason in told.message
+        assert not worker.is_alive
+    assert len(desk.asks) <= 1
+
+
+def test_progress_under_another_token_is_kept_out_of_the_attempt(tmp_path: Path) -> None:
+    forged = frame(type="progress", token="token-0", progress=1)
+    write_handled(tmp_path, f"say({forged!r})", head=HEAD)
+    desk = Desk()
+    with worker_of(tmp_path) as worker:
+        assert assigned(desk.run(worker)) == {}
+    assert desk.lines == []
+
+
+@pytest.mark.parametrize("raw", [PARK, DEFERRED])
+def test_what_is_said_of_a_handle_after_the_end_kills_the_worker(
+    tmp_path: Path, raw: bytes
+) -> None:
+    write_handled(tmp_path, f"say({finished()!r} + {raw!r})\nsignal.pause()", head=HEAD)
+    with worker_of(tmp_path) as worker:
+        assert assigned(Desk().run(worker)) == {}
+        told = failure(Desk().run(worker, number=2))
+        assert "without being asked" in told.message
         assert not worker.is_alive
 
 

@@ -7,6 +7,9 @@ from contextlib import suppress
 
 from cloacina.executors.embedded import Body, FindBody
 from cloacina.executors.listening import listen
+from cloacina.executors.loop_port import LoopPort
+from cloacina_sdk.any_handle import attempt_key
+from cloacina_sdk.async_handle import AsyncTaskHandle
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import failure_of
@@ -30,6 +33,7 @@ class LoopExecutor:
         self._thread: threading.Thread | None = None
         self._loop_of: dict[str, asyncio.AbstractEventLoop] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ports: dict[str, LoopPort] = {}
         self._tally = Tally()
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -52,17 +56,22 @@ class LoopExecutor:
             self._thread.start()
         loop = self._loop
         self._loop_of[event.token] = loop
+        if event.memory is not None:
+            self._ports[event.token] = LoopPort(event.token, report)
         self._tally.begin(event.token)
         try:
             loop.call_soon_threadsafe(self._begin, loop, event, body, report)
         except RuntimeError as error:
             del self._loop_of[event.token]
+            self._ports.pop(event.token, None)
             self._tally.end(ExecutionResult.failed(event.token, failure_of(error)))
             raise
 
     def cancel(self, token: str, *, is_kill: bool) -> None:
         """Cancel the coroutine; one that ignores it is cancelled again when it is to be killed."""
-        loop = self._loop_of.get(token)
+        loop, port = self._loop_of.get(token), self._ports.get(token)
+        if port is not None:
+            port.cancel()
         if loop is not None:  # on the loop, for it may be about to begin there
             loop.call_soon_threadsafe(self._cancel, token)
 
@@ -94,16 +103,25 @@ class LoopExecutor:
 
     async def _run(self, event: TaskReadyEvent, body: Body, report: Report) -> None:
         try:
-            changes = await perform_async(body.function, event.texts, event.element)
+            handle = self._handle_of(event)
+            outcome = await perform_async(body.function, event.texts, event.element, handle)
         except BaseException as error:
             self._tell(ExecutionResult.failed(event.token, failure_of(error)), report)
             if isinstance(error, asyncio.CancelledError):
                 raise
         else:
-            self._tell(ExecutionResult.succeeded(event.token, changes), report)
+            self._tell(ExecutionResult.of(event.token, outcome), report)
+
+    def _handle_of(self, event: TaskReadyEvent) -> AsyncTaskHandle | None:
+        port = self._ports.get(event.token)
+        if port is None or event.memory is None:
+            return None
+        key = attempt_key(event.execution_id, event.namespace.task_id, event.element)
+        return AsyncTaskHandle(port, event.memory, key)
 
     def _tell(self, result: ExecutionResult, report: Report) -> None:
         self._loop_of.pop(result.token, None)
+        self._ports.pop(result.token, None)
         if self._tally.end(result):
             report.finished(result)
 
@@ -118,6 +136,8 @@ class LoopExecutor:
             task.cancel()
 
     async def _cancel_all(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        for port in list(self._ports.values()):
+            port.cancel()
         tasks = [task for task in self._tasks.values() if task.get_loop() is loop]
         for task in tasks:
             task.cancel()

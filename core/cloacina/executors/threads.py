@@ -1,15 +1,26 @@
 """Run sync tasks of embedded workflows on threads of the engine's own."""
 
-import queue
-import threading
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from cloacina.executors.crew import Crew
 from cloacina.executors.embedded import Body, FindBody
 from cloacina.executors.listening import listen
+from cloacina.executors.thread_port import ThreadPort
+from cloacina_sdk.any_handle import attempt_key
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
+from cloacina_sdk.handle import TaskHandle
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.perform import perform
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    event: TaskReadyEvent
+    body: Body
+    report: Report
+    port: ThreadPort | None
 
 
 class ThreadExecutor:
@@ -20,13 +31,9 @@ class ThreadExecutor:
     def __init__(self, max_threads: int, find_body: FindBody) -> None:
         """Run at most ``max_threads`` bodies at once; further attempts wait in order."""
         self.capacity: int | None = max_threads
-        self._max_threads = max_threads
         self._find_body = find_body
-        self._work: queue.SimpleQueue[tuple[TaskReadyEvent, Body, Report] | None]
-        self._work = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._waiting = 0
-        self._lock = threading.Lock()
+        self._crew = Crew("cloacina-task", max_threads, self._run)
+        self._ports: dict[str, ThreadPort] = {}
         self._tally = Tally()
 
     def start(self, event: TaskReadyEvent, report: Report) -> None:
@@ -37,48 +44,55 @@ class ThreadExecutor:
         """
         body = self._find_body(event)
         self._tally.begin(event.token)
-        with self._lock:
-            if self._waiting:
-                self._waiting -= 1
-            elif len(self._threads) < self._max_threads:
-                name = f"cloacina-task-{len(self._threads) + 1}"
-                thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
-        self._work.put((event, body, report))
+        port = None
+        if event.memory is not None:
+            port = self._ports[event.token] = ThreadPort(event.token, report, self._crew)
+        self._crew.put(_Work(event, body, report, port))
 
     def cancel(self, token: str, *, is_kill: bool) -> None:
-        """Do nothing: a thread ends when its body does."""
+        """Tell the body's handle, if it has one; a thread ends when its body does."""
+        port = self._ports.get(token)
+        if port is not None:
+            port.cancel()
 
     def metrics(self) -> ExecutorMetrics:
         """Return what it did so far."""
         return self._tally.metrics(self.capacity)
 
     def close(self, timeout_s: float) -> None:
-        """Let bodies that run end, for at most ``timeout_s`` in all."""
-        for _ in self._threads:
-            self._work.put(None)
-        deadline = time.monotonic() + timeout_s
-        for thread in self._threads:
-            if thread is not threading.current_thread():  # a body may close its own runner
-                thread.join(max(0.0, deadline - time.monotonic()))
+        """Let bodies that run end, for at most ``timeout_s`` in all; those that wait have to."""
+        self._crew.close()
+        for port in list(self._ports.values()):
+            port.abandon()
+        self._crew.join(timeout_s, parked=False)
 
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            event, body, report = work
-            result = run_body(event, body, report)
-            with self._lock:
-                self._waiting += 1
+    def _run(self, works: Iterator[_Work]) -> None:
+        for work in works:
+            result = _run_body(work)
+            if work.port is not None:
+                work.port.end()
+                del self._ports[result.token]
             self._tally.end(result)
-            report.finished(result)
+            work.report.finished(result)
 
 
-def run_body(event: TaskReadyEvent, body: Body, report: Report) -> ExecutionResult:
+def _run_body(work: _Work) -> ExecutionResult:
     """Run the body of an embedded sync task in a copy of its submitter's context variables."""
-    variables = body.own_variables()
+    event, report = work.event, work.report
+    variables = work.body.own_variables()
     listen(variables, lambda line: report.said(event.token, line))
     try:
-        changes = variables.run(perform, body.function, event.texts, event.element)
+        outcome = variables.run(
+            perform, work.body.function, event.texts, event.element, _handle_of(work)
+        )
     except BaseException as error:  # noqa: BLE001 - a user's task may raise anything, SystemExit too
         return ExecutionResult.failed(event.token, failure_of(error))
-    return ExecutionResult.succeeded(event.token, changes)
+    return ExecutionResult.of(event.token, outcome)
+
+
+def _handle_of(work: _Work) -> TaskHandle | None:
+    event = work.event
+    if work.port is None or event.memory is None:
+        return None
+    key = attempt_key(event.execution_id, event.namespace.task_id, event.element)
+    return TaskHandle(work.port, event.memory, key)

@@ -1,26 +1,32 @@
 """Run the tasks of packages in worker processes, one attempt at a time in each.
 
 Each package digest has its own processes, started when attempts need them. A worker that dies
-costs one attempt; the next attempt gets a new worker.
+costs one attempt; the next attempt gets a new worker. One whose body is parked does not count.
 """
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from cloacina.errors import PackageNotLoadedError
+from cloacina.executors.crew import Crew, Stand
 from cloacina.executors.embedded import NOT_BEGUN_TYPE
-from cloacina_native.log_lines import LogLine
-from cloacina_native.worker_process import RunRequest, WorkerProcess
+from cloacina_native.log_lines import LogLine, LogSource
+from cloacina_native.run_request import RunRequest
+from cloacina_native.worker_process import WorkerProcess
+from cloacina_sdk.asking import Ask, Reply
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import ExecutorMetrics, Report, Tally
 from cloacina_sdk.outcome import TaskFailure, failure_of
+from cloacina_sdk.waiting import Wait
 
 StartWorker = Callable[[], WorkerProcess]
 """Starts a process that has loaded the package, or raises."""
+
+_Work: TypeAlias = tuple[TaskReadyEvent, Report]
 
 _NOT_BEGUN = TaskFailure(
     error_type=NOT_BEGUN_TYPE,
@@ -67,7 +73,8 @@ class WorkerExecutor:
     def cancel(self, token: str, *, is_kill: bool) -> None:
         """Kill the worker that runs the attempt; one that is only asked may go on until then.
 
-        What has not begun yet never does, and is reported at once.
+        A body with a handle is told by it. What has not begun yet never does, and is reported at
+        once.
         """
         for pool in list(self._pools.values()):
             pool.cancel(token, is_kill=is_kill)
@@ -90,13 +97,10 @@ class _Pool:
         self, start_worker: StartWorker, max_workers: int, warm: WorkerProcess, tally: Tally
     ) -> None:
         self._start_worker = start_worker
-        self._max_workers = max_workers
         self._tally = tally
         self._spare: list[WorkerProcess] = [warm]
-        self._work: queue.SimpleQueue[tuple[TaskReadyEvent, Report] | None] = queue.SimpleQueue()
+        self._crew: Crew[_Work] = Crew("cloacina-worker", max_workers, self._drive)
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._waiting = 0
         self._in_use: set[WorkerProcess] = set()
         self._running: dict[str, WorkerProcess] = {}
         self._queued: dict[str, Report] = {}
@@ -105,15 +109,8 @@ class _Pool:
     def put(self, event: TaskReadyEvent, report: Report) -> None:
         self._tally.begin(event.token)
         with self._lock:
-            if self._waiting:
-                self._waiting -= 1
-            elif len(self._threads) < self._max_workers:
-                name = f"cloacina-worker-{len(self._threads) + 1}"
-                thread = threading.Thread(target=self._drive, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
             self._queued[event.token] = report
-        self._work.put((event, report))
+        self._crew.put((event, report))
 
     def cancel(self, token: str, *, is_kill: bool) -> None:
         with self._lock:
@@ -121,37 +118,37 @@ class _Pool:
             report = self._queued.pop(token, None)
         if report is not None:
             self._tell(ExecutionResult.failed(token, _NOT_BEGUN), report)
-        elif worker is not None and is_kill:
-            worker.interrupt()
+        elif worker is not None:
+            if is_kill:
+                worker.interrupt()
+            else:
+                worker.cancel(token)
 
     def close(self, timeout_s: float) -> None:
-        """Let attempts that run end within ``timeout_s``; those in the queue do not begin."""
+        """Let attempts that run end within ``timeout_s``; those in the queue do not begin.
+
+        Those that are parked have no time.
+        """
         self._is_closing = True
-        for _ in self._threads:
-            self._work.put(None)
-        deadline = time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._crew.close()
+        self._crew.join(timeout_s, parked=False)
         with self._lock:
             late = list(self._in_use)
         for worker in late:
             worker.interrupt()
-        for thread in self._threads:
-            thread.join()
+        self._crew.join(threading.TIMEOUT_MAX, parked=True)
         for worker in self._spare:
             worker.close(0)
 
-    def _drive(self) -> None:
+    def _drive(self, works: Iterator[_Work]) -> None:
         worker: WorkerProcess | None = None
-        while (work := self._work.get()) is not None:
-            event, report = work
+        for event, report in works:
             try:
                 worker = worker if self._is_closing else self._usable(worker)
                 outcome = _NOT_BEGUN if worker is None else self._attempt(worker, event, report)
             except Exception as error:  # noqa: BLE001 - whatever a package does ends its own attempt only
                 outcome = failure_of(error)
             with self._lock:
-                self._waiting += 1
                 self._queued.pop(event.token, None)
                 self._running.pop(event.token, None)
             self._tell(ExecutionResult.of(event.token, outcome), report)
@@ -181,16 +178,22 @@ class _Pool:
 
     def _attempt(
         self, worker: WorkerProcess, event: TaskReadyEvent, report: Report
-    ) -> Changes | TaskFailure:
+    ) -> Changes | TaskFailure | Wait:
         with self._lock:
             is_wanted = self._queued.pop(event.token, None) is not None
             if self._is_closing or not is_wanted:
                 return _NOT_BEGUN
             self._running[event.token] = worker
-        return self._run(worker, event, report)
+        stand = Stand(self._crew)
+        try:
+            return self._run(worker, event, report, stand)
+        finally:
+            stand.leave()
 
     @staticmethod
-    def _run(worker: WorkerProcess, event: TaskReadyEvent, report: Report) -> Changes | TaskFailure:
+    def _run(
+        worker: WorkerProcess, event: TaskReadyEvent, report: Report, stand: Stand
+    ) -> Changes | TaskFailure | Wait:
         namespace = event.namespace
         fields = {
             "execution": event.execution_id,
@@ -203,7 +206,11 @@ class _Pool:
 
         def on_log(line: LogLine) -> None:
             report.said(event.token, line)
-            _TASK_LOG.log(line.level, "%s", line.text, extra={**fields, "source": line.source})
+            if line.source is not LogSource.PROGRESS:
+                _TASK_LOG.log(line.level, "%s", line.text, extra={**fields, "source": line.source})
+
+        def on_ask(ask: Ask, answer: Callable[[Reply], None]) -> None:
+            report.asked(event.token, ask, stand.following(ask, answer))
 
         request = RunRequest(
             token=event.token,
@@ -213,5 +220,7 @@ class _Pool:
             execution_id=event.execution_id,
             texts=event.texts,
             element=event.element,
+            memory=event.memory,
+            on_ask=on_ask,
         )
         return worker.run(request, on_log)

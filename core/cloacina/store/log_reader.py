@@ -17,7 +17,7 @@ class TaskLog:
         attempt: counted from 1.
         seq: counted from 1 within the attempt.
         at: when it was said: RFC 3339, UTC, microseconds.
-        source: ``logging``, ``stdout`` or ``stderr``.
+        source: ``logging``, ``stdout``, ``stderr``, or ``progress`` (a number from 0 to 1).
         level: as ``logging`` counts; INFO for both output streams.
         logger: the logger's name; empty for output streams.
         text: without the newline at its end; a log record may have several lines.

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias, cast
 
 from cloacina_native.errors import FrameTooLargeError
@@ -19,18 +18,15 @@ from cloacina_native.frames import Channel, Frame, pack_texts, unpack_texts
 from cloacina_native.worker.lifeline import follow_host
 from cloacina_native.worker.loading import load_package
 from cloacina_native.worker.output import OutputStreams
+from cloacina_native.worker.port import STALE
+from cloacina_native.worker.running import Attempt, Body, run
 from cloacina_native.worker.task_logging import install
-from cloacina_sdk.changes import Changes
-from cloacina_sdk.definition import TaskFunction
-from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.document import Fields
+from cloacina_sdk.json_text import JsonValue, decode
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.outcome import failure_of
-from cloacina_sdk.perform import (
-    perform,
-    perform_async,
-)
+from cloacina_sdk.waiting import Memory, Wait
 
-Runner: TypeAlias = Callable[[Mapping[str, str], Element | None], Changes]
 Answer: TypeAlias = tuple[dict[str, JsonValue], bytes]
 
 _OWN = ("cloacina_native.", "cloacina_sdk.", "asyncio.", "importlib")
@@ -57,7 +53,7 @@ class Session:
         self._output = OutputStreams()
         self._records = install(channel)
         self._process = os.getpid()
-        self._bodies: dict[tuple[str, str], Runner] = {}
+        self._bodies: dict[tuple[str, str], Body] = {}
         self._shared: Mapping[str, str] = {}
         """The context of the element that was run last."""
         os.register_at_fork(after_in_child=self._leave)
@@ -65,6 +61,8 @@ class Session:
     def serve(self) -> None:
         """Answer every request until the host closes the channel."""
         while (request := self._channel.receive()) is not None:
+            if request.header["type"] in STALE:
+                continue  # it came after the end of its attempt
             self._output.restore()
             answer = self._answer(request)
             self._output.flush()
@@ -90,45 +88,54 @@ class Session:
         for spec in specs:
             for task in spec.tasks:
                 body = loaded[spec.name].functions[task.id]
-                self._bodies[spec.name, task.id] = _runner(body, is_async=task.is_async)
+                self._bodies[spec.name, task.id] = Body(body, is_async=task.is_async)
         return {"type": "loaded", "workflows": [spec.to_document() for spec in specs]}, b""
 
     def _run(self, request: Frame) -> Answer:
         header = request.header
-        element, texts = self._unpack(request)
-        self._records.token = str(header["token"])
+        token = str(header["token"])
+        body = self._bodies[str(header["workflow"]), str(header["task"])]
+        attempt = self._unpack(request)
+        self._records.token = token
         try:
-            changes = self._bodies[str(header["workflow"]), str(header["task"])](texts, element)
+            outcome = run(body, attempt, self._channel)
         finally:
             self._records.token = ""
-        keys, body = pack_texts(changes.assigned)
-        removed = sorted(changes.removed)
-        token = header["token"]
-        return {"type": "finished", "token": token, "keys": keys, "removed": removed}, body
+        if isinstance(outcome, Wait):
+            return {"type": "deferred", "token": token, "wait": outcome.to_document()}, b""
+        keys, packed = pack_texts(outcome.assigned)
+        removed = sorted(outcome.removed)
+        return {"type": "finished", "token": token, "keys": keys, "removed": removed}, packed
 
-    def _unpack(self, request: Frame) -> tuple[Element | None, Mapping[str, str]]:
-        """Return what to run for; a context without keys is that of the element before."""
-        keys, packed = request.header["keys"], request.header["element"]
-        if packed is None:
-            return None, unpack_texts(keys, request.body)
-        index, result_key, size = cast("tuple[int, str, int]", packed)
-        text = request.body[:size].decode("utf-8")
-        if keys is not None:
-            self._shared = unpack_texts(keys, request.body[size:])
-        return Element(index=index, text=text, result_key=result_key), self._shared
+    def _unpack(self, request: Frame) -> Attempt:
+        """Return what to run; a context without keys is that of the element before."""
+        header, rest = request.header, request.body
+        memory, element = None, None
+        if header["memory"] is not None:
+            size = cast("int", header["memory"])
+            memory = Memory.read(Fields(decode(rest[:size].decode("utf-8")), "$", []))
+            rest = rest[size:]
+        if header["element"] is not None:
+            index, result_key, size = cast("tuple[int, str, int]", header["element"])
+            text = rest[:size].decode("utf-8")
+            element, rest = Element(index=index, text=text, result_key=result_key), rest[size:]
+        if header["keys"] is None:
+            texts = self._shared
+        else:
+            texts = unpack_texts(header["keys"], rest)
+            self._shared = self._shared if element is None else texts
+        return Attempt(
+            token=str(header["token"]),
+            execution_id=str(header["execution_id"]),
+            task=str(header["task"]),
+            texts=texts,
+            element=element,
+            memory=memory,
+        )
 
     def _leave(self) -> None:
         self._records.is_forked = True
         self._channel.close()
-
-
-def _runner(body: TaskFunction, *, is_async: bool) -> Runner:
-    if not is_async:
-        return partial(perform, body)
-    from cloacina_native.worker.event_loop import run_alone  # noqa: PLC0415 - loads asyncio
-
-    awaited = cast("Callable[..., Awaitable[object]]", body)
-    return lambda texts, element: run_alone(perform_async(awaited, texts, element))
 
 
 def _failure(request: Frame, error: BaseException) -> Answer:

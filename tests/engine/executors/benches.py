@@ -16,9 +16,13 @@ from cloacina.executors.workers import WorkerExecutor
 from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.executor import Ask, Reply
 from cloacina_sdk.json_text import JsonValue, encode
+from cloacina_sdk.mapped import Element
+from cloacina_sdk.waiting import Memory
 from engine.executors import conformity
 from engine.executors.gate import DEADLINE_S
 from engine.executors.process_executor import ProcessExecutor
+
+Answer = Callable[[Reply], None]
 
 CAPACITY = 2
 DIGEST = "sha256:bench"
@@ -32,19 +36,25 @@ _SYNC: tuple[Callable[..., Any], ...] = (
     conformity.leaves,
     conformity.returns_nonsense,
     conformity.waits,
+    conformity.remembers,
+    conformity.polls,
+    conformity.stays_parked,
+    conformity.watches,
+    conformity.swallows,
 )
 _PACKAGED = """
 from cloacina_sdk import WorkflowBuilder, task
-from conformity import {names}
+from conformity import {names}, each_waits
 
 with WorkflowBuilder("w"):
+    task(map_over="xs")(each_waits)
     for body in ({names}):
         task(id=body.__name__)(body)
 """
 
 
 class Bench:
-    """An executor, and what it reports."""
+    """An executor, what it reports, and an engine that grants what is asked for."""
 
     def __init__(self, executor: TaskExecutor, *, is_async: bool, digest: str | None) -> None:
         self.executor = executor
@@ -52,6 +62,8 @@ class Bench:
         self._digest = digest
         self.results: queue.Queue[ExecutionResult] = queue.Queue()
         self.lines: queue.Queue[tuple[str, LogLine]] = queue.Queue()
+        self.asks: queue.Queue[tuple[str, Ask, Answer]] = queue.Queue()
+        self.held: set[type[Ask]] = set()
         self._started = 0
         self._is_closed = False
 
@@ -67,10 +79,29 @@ class Bench:
     def said(self, token: str, line: LogLine) -> None:
         self.lines.put((token, line))
 
-    def asked(self, token: str, ask: Ask, answer: Callable[[Reply], None]) -> None:
-        raise AssertionError(f"no body here takes a handle, but {token} asked for {ask}")
+    def asked(self, token: str, ask: Ask, answer: Answer) -> None:
+        self.asks.put((token, ask, answer))
+        if type(ask) not in self.held:
+            answer(Reply.DONE)
 
-    def start(self, body: str, values: Mapping[str, JsonValue] | None = None) -> str:
+    def hold(self, *kinds: type[Ask]) -> None:
+        """Leave it to the test to answer asks of these kinds."""
+        self.held |= set(kinds)
+
+    def ask(self, expected: Ask, token: str) -> Answer:
+        """Return what answers the next thing that is asked for, which has to be this."""
+        asked_by, ask, answer = self.asks.get(timeout=DEADLINE_S)
+        assert (asked_by, ask) == (token, expected)
+        return answer
+
+    def start(
+        self,
+        body: str,
+        values: Mapping[str, JsonValue] | None = None,
+        *,
+        memory: Memory | None = None,
+        element: Element | None = None,
+    ) -> str:
         """Start an attempt that has travelled as JSON; return its token."""
         self._started += 1
         event = TaskReadyEvent(
@@ -84,6 +115,8 @@ class Bench:
             import_path=f"{conformity.__name__}:{body}" if self._digest is None else None,
             is_async=self.is_async,
             timeout_ms=1000,
+            memory=memory,
+            element=element,
         )
         again = TaskReadyEvent.from_json(event.to_json())
         assert again == event
@@ -94,8 +127,15 @@ class Bench:
         """Return the next result that is reported."""
         return self.results.get(timeout=DEADLINE_S)
 
-    def run(self, body: str, values: Mapping[str, JsonValue] | None = None) -> ExecutionResult:
-        token = self.start(body, values)
+    def run(
+        self,
+        body: str,
+        values: Mapping[str, JsonValue] | None = None,
+        *,
+        memory: Memory | None = None,
+        element: Element | None = None,
+    ) -> ExecutionResult:
+        token = self.start(body, values, memory=memory, element=element)
         result = self.result()
         assert result.token == token
         return result
@@ -133,8 +173,8 @@ def _find_async(event: TaskReadyEvent) -> Body:
     async def awaits(context: Any) -> Any:
         return body(context)
 
-    is_waiting = body is conformity.waits
-    return Body(function=conformity.waits_async if is_waiting else awaits, variables=None)
+    own = getattr(conformity, f"{event.namespace.task_id}_async", awaits)
+    return Body(function=own, variables=None)
 
 
 def _workers(folder: Path) -> WorkerExecutor:

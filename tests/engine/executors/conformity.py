@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 
-from cloacina_sdk import Context, Fatal, Retry
+from cloacina_sdk import AsyncTaskHandle, Context, Fatal, Retry, TaskHandle
 
 
 def adds(context: Context) -> None:
@@ -72,3 +73,78 @@ def _tell(fifo: str) -> None:
     descriptor = os.open(fifo, os.O_WRONLY)
     os.write(descriptor, b"x")
     os.close(descriptor)
+
+
+def remembers(context: Context, handle: TaskHandle) -> None:
+    context["before"] = handle.last_checkpoint
+    context["key"] = handle.attempt_key
+    handle.checkpoint({"é": 1})
+    handle.heartbeat(0.5)
+    context["got"] = handle.wait_event("go", timeout="1h")
+
+
+async def remembers_async(context: Context, handle: AsyncTaskHandle) -> None:
+    context["before"] = handle.last_checkpoint
+    context["key"] = handle.attempt_key
+    await handle.checkpoint({"é": 1})
+    handle.heartbeat(0.5)
+    context["got"] = await handle.wait_event("go", timeout="1h")
+
+
+def polls(context: Context, handle: TaskHandle) -> None:
+    flag = Path(str(context["flag"]))
+    handle.defer_until(flag.exists, poll_interval_ms=5)
+    context["held"] = handle.is_slot_held()
+
+
+async def polls_async(context: Context, handle: AsyncTaskHandle) -> None:
+    flag = Path(str(context["flag"]))
+    await handle.defer_until(flag.exists, poll_interval_ms=5)
+    context["held"] = handle.is_slot_held()
+
+
+def stays_parked(context: Context, handle: TaskHandle) -> None:
+    handle.defer_until(lambda: False, poll_interval="90d")
+
+
+async def stays_parked_async(context: Context, handle: AsyncTaskHandle) -> None:
+    await handle.defer_until(lambda: False, poll_interval="90d")
+
+
+def watches(context: Context, handle: TaskHandle) -> None:
+    _tell(str(context["began"]))
+    while not handle.is_cancelled():
+        pass
+    context["saw"] = True
+
+
+async def watches_async(context: Context, handle: AsyncTaskHandle) -> None:
+    _tell(str(context["began"]))
+    try:
+        while not handle.is_cancelled():
+            await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        assert handle.is_cancelled()
+    context["saw"] = True
+
+
+def swallows(context: Context, handle: TaskHandle) -> None:
+    try:
+        handle.wait_event("go")
+    except BaseException:  # noqa: BLE001 - that is the point
+        context["went on"] = True
+
+
+async def swallows_async(context: Context, handle: AsyncTaskHandle) -> None:
+    try:
+        await handle.wait_event("go")
+    except BaseException:  # noqa: BLE001 - that is the point
+        context["went on"] = True
+
+
+def each_waits(context: Context, item: object, handle: TaskHandle) -> object:
+    return [item, handle.attempt_key, handle.wait_event("go")]
+
+
+async def each_waits_async(context: Context, item: object, handle: AsyncTaskHandle) -> object:
+    return [item, handle.attempt_key, await handle.wait_event("go")]
