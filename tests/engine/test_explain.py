@@ -25,7 +25,7 @@ from cloacina.planner.explain.execution import explain_execution
 from cloacina.planner.explain.facts import Facts, Owner
 from cloacina.planner.explain.task import explain_task
 from cloacina.planner.memory import OpenWait, TaskMemory
-from cloacina.planner.standing import InQueue, Standing
+from cloacina.planner.queue.standing import InQueue, Standing
 from cloacina_sdk.waiting import WaitKind
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow

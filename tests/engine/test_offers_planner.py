@@ -10,7 +10,7 @@ from cloacina.planner.events import Claimed, Identity
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves.concede import concede
 from cloacina.planner.offered import OffersSeen, SeenOffer
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec

@@ -17,8 +17,8 @@ from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.requests import Ask, Await, Retry, Submission
 from cloacina.planner.events import Now, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.planner import Planner
+from cloacina.planner.queue.limits import Limits, Sources
 from cloacina.store.ownership import Unowned
 from cloacina.store.writer import GroupWriter
 from simulation.ends import NoThread, SimulatedClock, SimulatedExecutor, Witness

@@ -6,7 +6,7 @@ from typing import Final
 from cloacina.errors import WrongExecutorError
 from cloacina.executors.routing import BUILT_IN, LOOP, THREAD, WORKER, RoutingConfig
 from cloacina.planner.events import Identity
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.executor import TaskExecutor
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.spec import TaskSpec

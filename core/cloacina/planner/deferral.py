@@ -15,8 +15,8 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import settle
 from cloacina.planner.moves import wait as moves
 from cloacina.planner.progress import Progress
+from cloacina.planner.queue.timers import Alarm, Timer
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.waiting import Wait, WaitKind
 

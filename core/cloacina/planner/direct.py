@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from cloacina.planner.events import Claimed, Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.planner import Planner
+from cloacina.planner.queue.limits import Limits, Sources
 
 
 @dataclass(frozen=True, slots=True)

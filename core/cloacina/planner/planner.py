@@ -12,8 +12,7 @@ Rules it upholds:
 from collections.abc import Collection, Iterable
 from typing import assert_never
 
-from cloacina.planner import arrival, asked, away, deferral, standstill, waiting
-from cloacina.planner.claims import Taken, Waiting
+from cloacina.planner import arrival, asked, away, deferral, standstill
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import (
     AttemptAsked,
@@ -31,12 +30,14 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.grant import grant
-from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.moves.withdrawal import take_back
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina.planner.progress import Progress
-from cloacina.planner.schedule import Schedule
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue import waiting
+from cloacina.planner.queue.claims import Taken, Waiting
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.schedule import Schedule
+from cloacina.planner.queue.standing import Standing
 from cloacina.planner.task import TaskState
 from cloacina.planner.wake import wake
 from cloacina_sdk.waiting import Wait

@@ -10,7 +10,7 @@ from cloacina.planner.expansion import NoListError
 from cloacina.planner.in_flight import InFlight
 from cloacina.planner.moves import conclude, decide, finish, mapped, settle, stop
 from cloacina.planner.offered import StopWish
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.schedule import Schedule
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.throttle import UnknownKeyError

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cloacina.model.states import TaskStatus
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.schedule import Schedule
 from cloacina.planner.task import TaskState
 
 

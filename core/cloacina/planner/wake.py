@@ -7,8 +7,8 @@ from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import settle
 from cloacina.planner.progress import Progress, ask_to_end
+from cloacina.planner.queue.timers import Alarm, Timer
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer
 
 
 def wake(progress: Progress, now: Now) -> list[Effect]:

@@ -22,10 +22,10 @@ from cloacina.ownership.opening import open_database
 from cloacina.ownership.pulse import LeaseTimes
 from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.moves.migrate import Target
 from cloacina.planner.planner import Planner
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.standing import Standing
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.events import Bulletin
 from cloacina.runner.fleet import Fleet

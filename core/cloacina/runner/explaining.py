@@ -9,7 +9,7 @@ from cloacina.planner.events import Identity, StoredExecution
 from cloacina.planner.explain.execution import explain_execution
 from cloacina.planner.explain.facts import Facts, Owner
 from cloacina.planner.explain.task import explain_task
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.standing import Standing
 from cloacina.runtime import Runtime
 from cloacina.store.owner import StoredOwner
 from cloacina.store.sqlite import sidecar_of

@@ -5,12 +5,12 @@ from typing import Any
 
 from cloacina.model.states import TaskStatus
 from cloacina.planner import restore
-from cloacina.planner.deadlines import Deadlines
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import AttemptEnded, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import conclude, decide, settle
 from cloacina.planner.progress import Progress
+from cloacina.planner.queue.deadlines import Deadlines
 from cloacina.planner.task import TaskState
 from simulation.planted.fault import Patch, Planted
 

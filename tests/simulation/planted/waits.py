@@ -5,13 +5,13 @@ from typing import Any
 from cloacina.kernel.asks import Asks
 from cloacina.kernel.commit import Committed, Committer
 from cloacina.planner import standstill
-from cloacina.planner.deadlines import Deadlines
 from cloacina.planner.effects import CallCondition, Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.mailbox import Mailbox, SentEvent
+from cloacina.planner.queue.deadlines import Deadlines
+from cloacina.planner.queue.timers import Alarm
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm
 from cloacina.store.batch import Batch
 from simulation.memory_writer import SimulatedLink
 from simulation.planted.fault import Patch, Planted

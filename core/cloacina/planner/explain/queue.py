@@ -4,7 +4,7 @@ from cloacina.model.explanation import Explanation, Reason
 from cloacina.model.states import SubStatus
 from cloacina.planner.events import StoredTask
 from cloacina.planner.explain.facts import Facts
-from cloacina.planner.standing import InQueue, Standing
+from cloacina.planner.queue.standing import InQueue, Standing
 
 
 def explain_ready(facts: Facts, task: StoredTask) -> Explanation:

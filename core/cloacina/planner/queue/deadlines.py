@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.limits import Limits
+from cloacina.planner.queue.limits import Limits
+from cloacina.planner.queue.timers import Alarm, Timer, Timers
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer, Timers
 
 
 class Deadlines:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cloacina.planner.pools import OnePool, Pools
+from cloacina.planner.queue.pools import OnePool, Pools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner import overdue
-from cloacina.planner.claims import NOTHING, Claim
-from cloacina.planner.deadlines import Deadlines
 from cloacina.planner.effects import AnswerAsk, StartAttempt
 from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.lanes import Lanes
-from cloacina.planner.limits import Limits, Sources
 from cloacina.planner.moves import attempt, mapped, wait
 from cloacina.planner.offers import Offers
-from cloacina.planner.pools import Pool
-from cloacina.planner.slots import Place, Slots
+from cloacina.planner.queue import overdue
+from cloacina.planner.queue.claims import NOTHING, Claim
+from cloacina.planner.queue.deadlines import Deadlines
+from cloacina.planner.queue.lanes import Lanes
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.pools import Pool
+from cloacina.planner.queue.slots import Place, Slots
 from cloacina.planner.task import TaskState
 from cloacina_sdk.executor import Reply
 from cloacina_sdk.mapped import Element
