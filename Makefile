@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV = .uv/bin/uv
 RUN = $(UV) run --frozen --quiet
 
-.PHONY: demo test check fmt bench simulate clean
+.PHONY: demo test check fmt bench simulate crash clean
 
 demo: $(UV)
 	$(RUN) cloacina-ctl demo --samples sample_plugins
@@ -34,8 +34,13 @@ simulate: $(UV)
 	PYTHONPATH=tests $(RUN) python -m simulation --seeds $(SEEDS) --first $(FIRST) --jobs 2 \
 		--database $(DATABASE)
 
+# processes killed at random instants, N rounds of each kind: make crash N=300 FIRST=15
+N ?= 100
+crash: $(UV)
+	PYTHONPATH=tests $(RUN) python -m crash $(N) --first $(FIRST)
+
 bench: $(UV)
-	$(RUN) --group bench python benchmarks/compare.py
+	$(RUN) python benchmarks/compare.py
 
 clean:
 	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

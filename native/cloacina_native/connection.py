@@ -77,7 +77,7 @@ class Connection:
             self._is_over = True
 
     def post(self, header: Mapping[str, JsonValue]) -> None:
-        """Have the thread that waits in `next_event`, now or later, send this.
+        """Have the thread that waits in `next_event` send this, or leave it to `send_posted`.
 
         Callable by any thread; it never blocks. Nothing is sent once the connection is closed.
         """
@@ -87,11 +87,19 @@ class Connection:
                 with suppress(BlockingIOError):  # it is awake already
                     os.write(self._awaken, b"\0")
 
-    def next_event(self, deadline: float | None = None) -> Event | None:
+    def send_posted(self) -> None:
+        """Send what other threads have posted."""
+        with self._posting:
+            posted, self._posted = self._posted, []
+        for header in posted:
+            self.send(header)
+
+    def next_event(self, deadline: float | None = None, *, may_send: bool = False) -> Event | None:
         """Wait for what arrives next; None once everything of a worker that ended is read.
 
         Args:
             deadline: on the monotonic clock; None waits without end.
+            may_send: whether to send meanwhile what is posted.
 
         Raises:
             DeadlineError: at the deadline; what has arrived by then is still returned first.
@@ -108,7 +116,10 @@ class Connection:
                 raise DeadlineError
             self._is_over = self._end_descriptor in ready
             if self._awakened in ready:
-                self._send_posted()
+                with suppress(BlockingIOError):
+                    os.read(self._awakened, _PIPE_BYTES)
+                if may_send:
+                    self.send_posted()
             self._read(ready, last=self._is_over)
         return self._arrived.popleft()
 
@@ -126,14 +137,6 @@ class Connection:
         for descriptor in self._outputs:
             os.close(descriptor)
         self._outputs.clear()
-
-    def _send_posted(self) -> None:
-        with self._posting:
-            with suppress(BlockingIOError):
-                os.read(self._awakened, _PIPE_BYTES)
-            posted, self._posted = self._posted, []
-        for header in posted:
-            self.send(header)
 
     def _read(self, ready: set[int], *, last: bool) -> None:
         frames = self._read_frames(last=last) if self._channel.fileno() in ready else []

@@ -103,7 +103,10 @@ class Conversation:
             raise
 
     def post(self, header: Mapping[str, JsonValue]) -> None:
-        """Have the worker sent something beside questions; callable by any thread."""
+        """Have the worker sent something while it works on a question, this one or the next.
+
+        Callable by any thread.
+        """
         self._connection.post(header)
 
     def settle(self) -> None:
@@ -138,6 +141,7 @@ class Conversation:
             self._connection.send(question.header, question.body)
         except FrameTooLargeError as error:
             return failure_of(error)
+        self._connection.send_posted()
         desk = _Desk(question, self.post)
         try:
             for reply in self._replies(question.token, log, question.deadline):
@@ -157,7 +161,8 @@ class Conversation:
             raise ProtocolError(f"{type(reply).__name__} without being asked")
 
     def _replies(self, token: str, log: AttemptLog, deadline: float | None) -> Iterator[Reply]:
-        while (event := self._connection.next_event(deadline)) is not None:
+        may_send = bool(token)
+        while (event := self._connection.next_event(deadline, may_send=may_send)) is not None:
             if isinstance(event, Output):
                 log.write(event.source, event.chunk)
             elif not isinstance(reply := parse_reply(event), Logged):

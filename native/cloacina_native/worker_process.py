@@ -145,8 +145,8 @@ class WorkerProcess:
     def cancel(self, token: str) -> None:
         """Let the handle of the attempt with this token know that it is to end.
 
-        Callable by any thread; it does nothing for an attempt without a handle, or one that is
-        not here.
+        Callable by any thread, also before the attempt begins; it does nothing for an attempt
+        without a handle, or one that has ended.
         """
         self._conversation.post({"type": "cancel", "token": token})
 

@@ -88,6 +88,10 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
     The function is called with one argument, the Context. It may change it in place, return
     it, return a mapping to merge into it, or return nothing.
 
+    A further parameter that is called `handle` or `task_handle`, or is annotated so, gets a
+    `TaskHandle` (an `AsyncTaskHandle`, if the function is async): by it a task waits for a time,
+    an event or a condition, keeps checkpoints, and learns that it is to end.
+
     With `map_over` the task is mapped: its function is called once for each element of a list,
     with the Context and the element, and must leave the Context alone. What it returns, any JSON
     value, is the element's result. Each element has its own attempts; retries and the timeout

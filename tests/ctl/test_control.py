@@ -152,8 +152,24 @@ def test_a_paused_execution_stays_so_until_somebody_resumes_it(
         assert heir.status() == "Completed"
 
 
+def test_what_was_cancelled_runs_again_in_the_runner_that_knows_it(
+    place: Place, database: Where
+) -> None:
+    with a_runner(database) as other:
+        running = place.invoke("execution", "retry", other.id)
+        assert running.exit_code == 1
+        assert "wait for its end or cancel it" in running.output
+        ok(place.invoke("execution", "cancel", other.id, "--wait", "30"))
+        other.say("release")
+        again = ok(place.invoke("execution", "retry", other.id))
+        assert again.output.startswith(f"execution {other.id} is Running again")
+    with a_runner(database, other.id) as heir:
+        heir.say("release")
+        assert heir.status() == "Completed"
+
+
 def test_an_execution_that_there_is_not_is_wrong_usage(place: Place, database: Where) -> None:
-    for command in ("cancel", "pause", "resume"):
+    for command in ("cancel", "pause", "resume", "retry"):
         missing = place.invoke("execution", command, "x")
         if database.is_postgres:
             assert missing.exit_code == 1

@@ -251,6 +251,8 @@ def test_a_mapped_task_is_shown_as_one_line_with_how_far_it_is(place: Place) -> 
     (task_shown,) = document(ok(place.invoke("execution", "show", result.execution_id, "--json")))[
         "tasks"
     ]
+    told = ok(place.invoke("execution", "events", result.execution_id)).output
+    assert "task_failed  invert[1199]  ZeroDivisionError" in told
     assert task_shown["elements"] == {
         "total": 1200,
         "completed": 1199,

@@ -222,6 +222,22 @@ def test_a_helper_thread_that_looks_takes_no_word_from_the_body(
         assert failure(running.outcome()).error_type == STOPPED[is_async]
 
 
+def test_the_word_to_end_may_come_before_the_attempt_and_is_for_that_one_alone(
+    tmp_path: Path,
+) -> None:
+    body = """
+        while "early" in context and not handle.is_cancelled():
+            pass
+        context["ends"] = handle.is_cancelled()
+    """
+    write_handled(tmp_path, body)
+    with worker_of(tmp_path) as worker:
+        worker.cancel("token-1")
+        assert assigned(Desk().run(worker, {"early": "1"})) == {"ends": "true"}
+        worker.cancel("token-1")
+        assert assigned(Desk().run(worker, number=2)) == {"ends": "false"}
+
+
 def test_progress_becomes_lines_of_the_attempt(tmp_path: Path) -> None:
     write_handled(tmp_path, "handle.heartbeat(0.25)\nhandle.heartbeat(0.5)\nprint('end')")
     desk = Desk()

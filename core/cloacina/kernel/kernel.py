@@ -165,7 +165,10 @@ class Kernel:
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
             self.dispatcher.variables.pop(execution_id, None)
-            self._waiters.refuse_end(execution_id, error)
+            if isinstance(error, OwnershipLostError):
+                self._wait_elsewhere()
+            else:
+                self._waiters.refuse_end(execution_id, error)
         self._carry_out(committed.due)
         self._asks.sweep(self._planner, self._ask_to_end)
         has_freed = self._planner.take_freed()
@@ -177,6 +180,11 @@ class Kernel:
         if committed.has_news:
             self._neighbours.tell_of_offers()
         self._host()
+
+    def _wait_elsewhere(self) -> None:
+        """Have whoever waits for an execution of ours hear of its end from those who have it now."""
+        self._neighbours.ask_for_ends()
+        self.inbox.look_around()
 
     def _host(self) -> None:
         """Tell owners how guests ended, and let others in."""

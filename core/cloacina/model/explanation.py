@@ -86,3 +86,6 @@ class Explanation:
     task: str | None = None
     waits_for: tuple[str, ...] = ()
     until: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sentence} ({self.unblock})" if self.unblock else self.sentence

@@ -25,7 +25,7 @@ def see(progress: Progress, seen: SeenOffer, now: Now) -> list[Effect]:
     task = execution.tasks[seen.task_number]
     if task.is_offered and task.attempt + 1 == seen.attempt:
         progress.in_flight.mark(execution)
-        attempt.start(execution, task, seen.token, now.utc_us, seen.runner)
+        attempt.start(execution, task, seen.token, seen.began_at_us(now.utc_us), seen.runner)
         _watch(progress, execution, task, now)
     if task.token != seen.token:
         return []  # it was settled, or this turn took it back in vain
@@ -69,10 +69,10 @@ def adopt(execution: ExecutionState, offers: tuple[SeenOffer, ...], at_us: int) 
         if seen.token is None or seen.runner is None:
             execution.offers.withdraw(seen.task_number, seen.attempt)
         elif is_next and task.status is TaskStatus.READY:
-            attempt.start(execution, task, seen.token, at_us, seen.runner)
+            attempt.start(execution, task, seen.token, seen.began_at_us(at_us), seen.runner)
         elif task.token == seen.token:
             task.runner = seen.runner
-            task.attempt_started_at_us = seen.claimed_at_us or at_us
+            task.attempt_started_at_us = seen.began_at_us(at_us)
     for task in execution.tasks:
         if task.is_offered:
             task.sub_status = None

@@ -94,6 +94,10 @@ class SeenOffer:
     result: Changes | TaskFailure | None = None
     is_runner_alive: bool = False
 
+    def began_at_us(self, now_us: int) -> int:
+        """Return when the attempt began, as far as clocks agree: its claim is the record of that."""
+        return now_us if self.claimed_at_us is None else min(now_us, self.claimed_at_us)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffersSeen:

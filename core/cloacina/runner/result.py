@@ -144,7 +144,10 @@ class WorkflowResult:
             raise TaskFailedError(self.execution_id, self.status, message)
 
     def __repr__(self) -> str:
-        return f"WorkflowResult(status={self.status!r}, error={self.error_message!r})"
+        return (
+            f"WorkflowResult(workflow={self.workflow!r}, execution_id={self.execution_id!r}, "
+            f"status={self.status!r}, error={self.error_message!r})"
+        )
 
 
 def _task_result(task_id: str, task: TaskState, expansion: Expansion | None) -> TaskResult:

@@ -20,6 +20,7 @@ class ExecutionEvent:
         sequence: counts from 1 within the execution, without gaps, in the order of the changes.
         kind: what happened, such as ``task_started`` or ``execution_completed``.
         task: the id of the task that it happened to; ``None`` for the execution itself.
+        element: which element of a mapped task it happened to, from 0; ``None`` for whole tasks.
         at: when, by the clock of the runner that wrote it; aware, UTC.
         detail: more about it, such as the error of a failure.
     """
@@ -27,6 +28,7 @@ class ExecutionEvent:
     sequence: int
     kind: str
     task: str | None
+    element: int | None
     at: datetime
     detail: str | None
 
@@ -57,7 +59,7 @@ def read_events(connection: sa.Connection, execution_id: str, after: int) -> Pag
         TASKS.c.execution_id == columns.execution_id, TASKS.c.number == columns.task_number
     )
     query = (
-        sa.select(columns.seq, columns.kind, TASKS.c.task, columns.at, columns.detail)
+        sa.select(columns.seq, columns.kind, TASKS.c.task, TASKS.c.item, columns.at, columns.detail)
         .outerjoin(TASKS, of_task)
         .where(columns.execution_id == execution_id, columns.seq > after)
         .order_by(columns.seq)
@@ -68,10 +70,11 @@ def read_events(connection: sa.Connection, execution_id: str, after: int) -> Pag
             sequence=seq,
             kind=kind,
             task=task,
+            element=item,
             at=datetime.fromisoformat(at).astimezone(UTC),
             detail=detail,
         )
-        for seq, kind, task, at, detail in connection.execute(query).all()
+        for seq, kind, task, item, at, detail in connection.execute(query).all()
     ]
     is_last = len(events) < PAGE
     return Page(events=events, is_last=is_last, is_over=is_last and found in FINAL_STATUSES)

@@ -88,9 +88,13 @@ class Bench:
         """Leave it to the test to answer asks of these kinds."""
         self.held |= set(kinds)
 
+    def next_ask(self) -> tuple[str, Ask, Answer]:
+        """Return who asks next, for what, and whom to answer."""
+        return self.asks.get(timeout=DEADLINE_S)
+
     def ask(self, expected: Ask, token: str) -> Answer:
         """Return what answers the next thing that is asked for, which has to be this."""
-        asked_by, ask, answer = self.asks.get(timeout=DEADLINE_S)
+        asked_by, ask, answer = self.next_ask()
         assert (asked_by, ask) == (token, expected)
         return answer
 

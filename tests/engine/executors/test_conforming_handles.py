@@ -116,7 +116,7 @@ def test_what_waits_for_a_function_takes_no_place(bench: Bench, gate: Gate, tmp_
     flag = tmp_path / "flag"
     bench.hold(Unpark)
     parked = {bench.start("polls", {"flag": str(flag)}, memory=NEW) for _ in range(CAPACITY)}
-    assert {bench.asks.get()[0] for _ in parked} == parked
+    assert {bench.next_ask()[0] for _ in parked} == parked
     running = {bench.start("waits", gate.values) for _ in range(CAPACITY)}
     gate.await_begun(CAPACITY)
     assert bench.executor.metrics().active == 2 * CAPACITY
@@ -124,7 +124,7 @@ def test_what_waits_for_a_function_takes_no_place(bench: Bench, gate: Gate, tmp_
     assert {bench.result().token for _ in running} == running
     flag.touch()
     for _ in parked:
-        _, ask, answer = bench.asks.get()
+        _, ask, answer = bench.next_ask()
         assert ask == Unpark()
         answer(Reply.DONE)
     results = [bench.result() for _ in parked]

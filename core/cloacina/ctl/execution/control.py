@@ -14,14 +14,13 @@ import click
 
 from cloacina.ctl.database import database_option, schema_of
 from cloacina.ctl.execution.options import json_option
+from cloacina.ctl.execution.visitor import visitor
 from cloacina.ctl.output import write_json
 from cloacina.ctl.settings import Settings, pass_settings
 from cloacina.errors import WaitTimeoutError
 from cloacina.model.states import ExecutionStatus
 from cloacina.ownership.roll_call import call_the_roll
-from cloacina.packages.config import PackageConfig
 from cloacina.runner.runner import DefaultRunner
-from cloacina.runtime import Runtime
 from cloacina.store.viewer import Viewer
 
 _PATIENCE_S: Final = 10.0
@@ -138,12 +137,7 @@ def _carry_out(
     is_late = before.is_final and not (wish is _CANCEL and wish.is_done(before))
     if not is_late and not wish.is_done(before):
         alive = any(each.is_alive for each in call_the_roll(configuration.location).runners)
-        with DefaultRunner(
-            configuration.location,
-            config=configuration.config.copy(retention_seconds=None),  # not here to tidy up
-            runtime=Runtime(),
-            packages=PackageConfig(home=settings.home.path),
-        ) as runner:
+        with visitor(settings, configuration) as runner:
             wish.ask(runner, execution_id)
             status = _awaited(runner, wish, execution_id, until if alive else time.monotonic())
     is_done = wish.is_done(status) and not is_late

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 
 import click
 
-from cloacina.ctl.database import location_of
+from cloacina.ctl.database import schema_of
 from cloacina.ctl.escaping import escaped
 from cloacina.ctl.execution.options import database_option, json_option, open_viewer
+from cloacina.ctl.execution.visitor import visitor
 from cloacina.ctl.settings import Settings, pass_settings
-from cloacina.runner.config import DefaultRunnerConfig
-from cloacina.runner.runner import DefaultRunner
-from cloacina.runtime import Runtime
 from cloacina.store.events import ExecutionEvent
-from cloacina.store.url import PostgresLocation
 from cloacina.store.viewer import Viewer
 
 
@@ -36,19 +33,10 @@ def events(
             for event in _history(viewer, found):
                 _show(event, is_json=is_json)
             return
-    with _listener(settings, database) as runner, runner.events(found) as stream:
+    configuration = settings.configuration(database, schema_of())
+    with visitor(settings, configuration) as runner, runner.events(found) as stream:
         for event in stream:
             _show(event, is_json=is_json)
-
-
-def _listener(settings: Settings, database: str | None) -> DefaultRunner:
-    """Return a runner that knows no workflow: it claims nothing, and hears those that work."""
-    location = location_of(settings, database)
-    config = DefaultRunnerConfig(max_concurrent_tasks=1)
-    if isinstance(location, PostgresLocation):
-        url, schema = location.url, location.schema
-        return DefaultRunner(url, schema=schema, runtime=Runtime(), config=config)
-    return DefaultRunner(location.path or ":memory:", runtime=Runtime(), config=config)
 
 
 def _history(viewer: Viewer, execution_id: str) -> Iterator[ExecutionEvent]:
@@ -68,11 +56,16 @@ def _show(event: ExecutionEvent, *, is_json: bool) -> None:
             "sequence": event.sequence,
             "kind": event.kind,
             "task": event.task,
+            "element": event.element,
             "at": at,
             "detail": event.detail,
         }
         click.echo(json.dumps(document, ensure_ascii=True))
         return
     words = [f"{event.sequence:>5}", at, event.kind]
-    words += [escaped(word) for word in (event.task, event.detail) if word]
+    words += [escaped(word) for word in (_subject(event), event.detail) if word]
     click.echo("  ".join(words))
+
+
+def _subject(event: ExecutionEvent) -> str | None:
+    return event.task if event.element is None else f"{event.task}[{event.element}]"

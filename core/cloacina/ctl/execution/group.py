@@ -21,6 +21,9 @@ _COMMANDS = {
     "resume": CommandReference(
         "cloacina.ctl.execution.control:resume", "Go on with a paused execution."
     ),
+    "retry": CommandReference(
+        "cloacina.ctl.execution.retry:retry", "Run an execution again that did not complete."
+    ),
     "show": CommandReference(
         "cloacina.ctl.execution.show:show", "Show one execution as it stands."
     ),

@@ -95,7 +95,7 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
         return Explanation(
             reason=Reason.RETRY_DELAY,
             sentence=(
-                f"task {name!r} failed {task.failures} times and is tried again at {until}, after "
+                f"task {name!r} failed {_times(task.failures)} and is tried again at {until}, after "
                 "the delay of its retry policy"
             ),
             unblock="wait until then",
@@ -108,3 +108,7 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

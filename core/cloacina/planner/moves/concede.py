@@ -20,14 +20,17 @@ def concede(execution: ExecutionState, seen: SeenOffer, at_us: int) -> TaskState
     task = execution.tasks[seen.task_number]
     unsaved = execution.unsaved
     del execution.offers.withdrawn[seen.task_number, seen.attempt]
-    started = AttemptStart(task.number, seen.attempt, seen.token, at_us, seen.runner)
+    began_at_us = seen.began_at_us(at_us)
+    started = AttemptStart(task.number, seen.attempt, seen.token, began_at_us, seen.runner)
     if task.status is TaskStatus.READY and task.attempt < seen.attempt:
-        attempt.start(execution, task, seen.token, at_us, seen.runner)
+        attempt.start(execution, task, seen.token, began_at_us, seen.runner)
         return task
     if task.attempt >= seen.attempt:
         places = [n for n, each in enumerate(unsaved.starts) if _is_attempt(each, seen)]
         own = unsaved.starts[places[0]]
-        unsaved.starts[places[0]] = replace(own, token=seen.token, runner=seen.runner)
+        unsaved.starts[places[0]] = replace(
+            own, token=seen.token, runner=seen.runner, started_at_us=began_at_us
+        )
         if task.token == own.token:
             task.token, task.runner, task.is_reported = seen.token, seen.runner, False
             return task
