@@ -116,7 +116,7 @@ PLANTED = {
         _forgotten_token, "body did not|is not what it reported|stored another"
     ),
     "a completed task that runs again": Planted(
-        _completed_runs_again, "after its end|before its dep|wait although slots"
+        _completed_runs_again, "after its end|before its dep|wait although slots|never ended"
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "a start that is early": Planted(

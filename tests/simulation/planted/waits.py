@@ -89,6 +89,6 @@ PLANTED = {
     "an event that is not written": Planted(
         _events_lost, "before it was sent|answers Verdict|numbered"
     ),
-    "a lost body that nobody tells": Planted(_lost_untold, "hangs"),
+    "a lost body that nobody tells": Planted(_lost_untold, "hangs|lacks slots"),
     "a clock that does not stand still": Planted(_clock_goes_on, "goes on while"),
 }
