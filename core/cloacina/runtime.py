@@ -17,7 +17,6 @@ from cloacina.planner.events import Identity
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.collect import Collection, default_collection
 from cloacina_sdk.definition import TaskDefinition
-from cloacina_sdk.errors import InvalidWorkflowError
 from cloacina_sdk.spec import WorkflowSpec
 from cloacina_sdk.workflow import Workflow
 
@@ -71,12 +70,7 @@ class Runtime:
             self.register(workflow)
 
     def register(self, workflow: Workflow) -> None:
-        """Offer an embedded workflow; one of the same name is replaced for new executions.
-
-        Raises:
-            InvalidWorkflowError: if a task takes a handle.
-        """
-        _refuse_handles(workflow.spec)
+        """Offer an embedded workflow; one of the same name is replaced for new executions."""
         registered = Registered(
             tenant=workflow.tenant,
             package=workflow.package,
@@ -103,7 +97,6 @@ class Runtime:
         """Offer a workflow of a loaded package (the ``Registrar`` that plugins are handed)."""
         if package_digest is None:
             raise ValueError("a packaged workflow is registered under its package's digest")
-        _refuse_handles(workflow)
         registered = Registered(
             tenant=tenant,
             package=package,
@@ -213,13 +206,6 @@ class Runtime:
             listeners: Iterable[Callable[[], None]] = list(self._listeners)
         for listener in listeners:
             listener()
-
-
-def _refuse_handles(workflow: WorkflowSpec) -> None:
-    guilty = [task.id for task in workflow.tasks if task.takes_handle]
-    if guilty:
-        problems = [f"task {name!r} takes a handle, which no runner gives yet" for name in guilty]
-        raise InvalidWorkflowError(workflow.name, problems)
 
 
 @cache

@@ -26,7 +26,9 @@ from cloacina_native.log_lines import LogSource
 from cloacina_sdk.json_text import JsonValue
 
 _PIPE_BYTES = 64 * 1024  # what a pipe holds: one read empties it
-_LAST_READS = 64  # of 256 KiB, a frame's limit; a child of a dead worker may go on writing
+_LAST_READS = (
+    64  # of 256 KiB, far more than a socket holds; a child of a dead worker may go on writing
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Connection:
     """
 
     def __init__(self, launched: Launched, end_descriptor: int | None) -> None:
-        self._channel = Channel(launched.sock)
+        self._channel = Channel(launched.sock, launched.max_frame_bytes)
         self._outputs = {launched.stdout: LogSource.STDOUT, launched.stderr: LogSource.STDERR}
         self._end_descriptor = end_descriptor
         self._is_over = False

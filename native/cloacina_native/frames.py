@@ -2,8 +2,8 @@
 
 * Layout: u32 size of all that follows, u32 size of the header, header, body; numbers are
   unsigned and big-endian, the header is one JSON object in UTF-8.
-* No frame is larger than `MAX_FRAME_BYTES`: the sender refuses, and the receiver does before
-  it makes room.
+* No frame is larger than both ends agreed on (`frame_limit`): the sender refuses, and the
+  receiver does before it makes room.
 * Contexts travel as JSON texts in the body, told apart by lengths in the header, so that
   nobody parses them on the way.
 """
@@ -22,10 +22,23 @@ from cloacina_sdk.errors import InvalidJsonError
 from cloacina_sdk.json_text import JsonValue, decode_untrusted, encode
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Where nobody says how large contexts may be."""
 
+_LARGEST = 1024 * 1024 * 1024
+_ROOM_BYTES = 1024 * 1024
 _SIZES = struct.Struct("!II")
 _HEADER_SIZE_BYTES = 4
 _CHUNK_BYTES = 256 * 1024
+
+
+def frame_limit(max_context_bytes: int) -> int:
+    """Return how large frames may be that carry contexts of up to so many bytes; 0 is no limit.
+
+    A frame holds a context's values and one element of them, and in its header the keys.
+    """
+    if not max_context_bytes:
+        return _LARGEST
+    return min(_LARGEST, 3 * max_context_bytes + _ROOM_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +52,9 @@ class Frame:
 class FrameBuffer:
     """Bytes that have arrived, and the frames in them; it does no I/O."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
         self._bytes = bytearray()
+        self._limit_bytes = limit_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -61,8 +75,8 @@ class FrameBuffer:
         if len(self._bytes) < _SIZES.size:
             return None
         size, header_size = _SIZES.unpack_from(self._bytes)
-        if size > MAX_FRAME_BYTES:
-            raise FrameTooLargeError(size, MAX_FRAME_BYTES)
+        if size > self._limit_bytes:
+            raise FrameTooLargeError(size, self._limit_bytes)
         if header_size > size - _HEADER_SIZE_BYTES:
             raise ProtocolError(f"a header of {header_size} bytes in a frame of {size}")
         end = size + _SIZES.size - _HEADER_SIZE_BYTES
@@ -82,12 +96,14 @@ class Channel:
 
     Args:
         sock: a connected stream socket, which belongs to the channel from now on.
+        limit_bytes: how large frames may be, both ways.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, limit_bytes: int = MAX_FRAME_BYTES) -> None:
         self._sock = sock
+        self._limit_bytes = limit_bytes
         self._sending = threading.Lock()
-        self._incoming = FrameBuffer()
+        self._incoming = FrameBuffer(limit_bytes)
         self._is_closed_by_peer = False
 
     @property
@@ -108,8 +124,8 @@ class Channel:
         """
         raw_header = encode(header).encode("utf-8")
         size = _HEADER_SIZE_BYTES + len(raw_header) + len(body)
-        if size > MAX_FRAME_BYTES:
-            raise FrameTooLargeError(size, MAX_FRAME_BYTES)
+        if size > self._limit_bytes:
+            raise FrameTooLargeError(size, self._limit_bytes)
         message = b"".join((_SIZES.pack(size, len(raw_header)), raw_header, body))
         with self._sending:
             self._sock.sendall(message)

@@ -38,6 +38,7 @@ class Launched:
         stdout: the descriptor that its standard output is read from; it does not block.
         stderr: the same for standard error.
         lifeline: the end of a pipe whose closing kills the worker's process group.
+        max_frame_bytes: what the worker was told of how large frames may be.
     """
 
     process: subprocess.Popen[bytes]
@@ -46,9 +47,12 @@ class Launched:
     stderr: int
     lifeline: int
     scratch: Scratch
+    max_frame_bytes: int
 
 
-def launch(directory: Path, *, name: str, environment: Mapping[str, str]) -> Launched:
+def launch(
+    directory: Path, *, name: str, environment: Mapping[str, str], max_frame_bytes: int
+) -> Launched:
     """Start a worker for the package in a directory.
 
     Raises:
@@ -59,14 +63,19 @@ def launch(directory: Path, *, name: str, environment: Mapping[str, str]) -> Lau
     with ExitStack() as unwinding:
         try:
             package = directory.resolve(strict=True)
-            launched = _spawn(unwinding, [str(package), *homes], environment)
+            launched = _spawn(unwinding, [str(package), *homes], environment, max_frame_bytes)
         except OSError as error:
             raise WorkerStartError(name, str(error)) from error
         unwinding.pop_all()
     return launched
 
 
-def _spawn(unwinding: ExitStack, arguments: list[str], environment: Mapping[str, str]) -> Launched:
+def _spawn(
+    unwinding: ExitStack,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    max_frame_bytes: int,
+) -> Launched:
     scratch = Scratch()
     unwinding.callback(scratch.cleanup)
     sock, worker_sock = socket.socketpair()
@@ -80,7 +89,7 @@ def _spawn(unwinding: ExitStack, arguments: list[str], environment: Mapping[str,
         unwinding.callback(os.close, lifeline)
         inherited = (worker_sock.fileno(), worker_lifeline)
         process = subprocess.Popen(
-            [*_interpreter(), *map(str, inherited), *arguments],
+            [*_interpreter(), *map(str, inherited), str(max_frame_bytes), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=worker_stdout,
             stderr=worker_stderr,
@@ -96,6 +105,7 @@ def _spawn(unwinding: ExitStack, arguments: list[str], environment: Mapping[str,
         stderr=stderr,
         lifeline=lifeline,
         scratch=scratch,
+        max_frame_bytes=max_frame_bytes,
     )
 
 

@@ -22,6 +22,7 @@ from typing import Final
 
 from cloacina_native.conversation import A, Conversation, Question
 from cloacina_native.errors import PackageLoadError, UnknownTaskError, WorkerBusyError
+from cloacina_native.frames import MAX_FRAME_BYTES
 from cloacina_native.launch import Launched, launch
 from cloacina_native.log_lines import AttemptLog, LogLine
 from cloacina_native.replies import Failed, Finished, Loaded, LoadFailed, Reply, Waiting
@@ -56,19 +57,30 @@ class WorkerProcess:
         """The context of the last element that the worker ran."""
 
     @classmethod
-    def start(cls, directory: Path, *, name: str, environment: Mapping[str, str]) -> WorkerProcess:
+    def start(
+        cls,
+        directory: Path,
+        *,
+        name: str,
+        environment: Mapping[str, str],
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+    ) -> WorkerProcess:
         """Start a worker for the package in a directory.
 
         Args:
             directory: holds the package's top-level modules; nothing is written there.
             name: what messages call the worker.
             environment: variables that the worker has beside the few that `launch` gives it.
+            max_frame_bytes: how large a request and an answer may be; see `frame_limit`.
 
         Raises:
             WorkerStartError: if the system refuses, or there is no such directory.
             RuntimeMissingError: if this interpreter lacks what workers need.
         """
-        return cls(launch(directory, name=name, environment=environment), name)
+        launched = launch(
+            directory, name=name, environment=environment, max_frame_bytes=max_frame_bytes
+        )
+        return cls(launched, name)
 
     @property
     def pid(self) -> int:

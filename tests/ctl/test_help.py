@@ -63,6 +63,7 @@ def test_help_imports_nothing_slow() -> None:
         ["execution", "logs"],
         ["execution", "pause"],
         ["execution", "resume"],
+        ["execution", "send"],
         ["execution", "show"],
         ["execution", "why"],
         ["inspect"],

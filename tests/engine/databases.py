@@ -4,6 +4,7 @@ import os
 import sqlite3
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ import psycopg
 
 from cloacina import DefaultRunnerConfig
 
+_USES: Counter[Path] = Counter()
+"""How often this process uses each server."""
 HASTY = DefaultRunnerConfig(lease_seconds=1, heartbeat_seconds=0.2, backstop_seconds=1)
 """For runners whose death others are to notice soon."""
 
@@ -56,8 +59,9 @@ class Server:
 def a_server(name: str) -> Iterator[Server]:
     """Run a PostgreSQL server.
 
-    Processes that give the same name share it; the last one stops and removes it. It lies beside
-    pytest's directories and not in them: they are closed to the user that the server runs as.
+    Whoever gives the same name shares it, in this process or another; the last one stops and
+    removes it. It lies beside pytest's directories and not in them: they are closed to the user
+    that the server runs as.
     """
     directory = Path(tempfile.gettempdir()) / f"cloacina-postgres-{name}"
     with warnings.catch_warnings():
@@ -72,12 +76,15 @@ def a_server(name: str) -> Iterator[Server]:
     with lock.open("w") as turn:
         flock(turn, LOCK_EX)
         server = get_server(directory, cleanup_mode="delete")
+        _USES[directory] += 1
     try:
         yield Server(url=server.get_uri(), restart=restart)
     finally:
         with lock.open("w") as turn:
             flock(turn, LOCK_EX)
-            server.cleanup()
+            _USES[directory] -= 1
+            if not _USES[directory]:  # it counts processes, and one may use it twice
+                server.cleanup()
             if not directory.exists():
                 lock.unlink(missing_ok=True)  # another process may be the last one, too
 

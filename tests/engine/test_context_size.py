@@ -40,6 +40,22 @@ def runtime() -> Iterator[Runtime]:
             def both(_context: Context) -> None:
                 raise AssertionError("it must not begin")
 
+        with WorkflowBuilder("part"):
+
+            @task
+            def one(context: Context) -> None:
+                context["one"] = "l" * 600
+
+            @task
+            def other(context: Context) -> None:
+                context["other"] = "r" * 700
+
+        with WorkflowBuilder("list"):
+
+            @task(map_over="items", map_into="found")
+            def each(_context: Context, _item: object) -> str:
+                return "x" * 300
+
         with WorkflowBuilder("keep"):
 
             @task
@@ -75,6 +91,21 @@ def test_a_task_that_would_see_too_much_never_begins(runner: DefaultRunner) -> N
         "both": "Failed",
     }
     assert "'right'" in str(result.tasks["both"].error)
+
+
+@pytest.mark.parametrize(("workflow", "largest"), [("part", "other"), ("list", "found")])
+def test_leaves_that_leave_too_much_together_fail_the_execution(
+    runner: DefaultRunner, runtime: Runtime, where: Where, workflow: str, largest: str
+) -> None:
+    result = runner.execute(workflow, {"items": [1, 2, 3, 4]})
+    assert {each.status for each in result.tasks.values()} == {"Completed"}
+    assert result.status == "Failed"
+    assert result.error_message is not None
+    assert "ContextTooLarge" in result.error_message
+    assert repr(largest) in result.error_message
+    generous = DefaultRunnerConfig(max_context_bytes=10 * LIMIT)
+    with DefaultRunner(where.url, runtime=runtime, config=generous) as second:
+        assert second.execute(workflow, {"items": [1, 2, 3, 4]}).status == "Completed"
 
 
 def test_a_larger_input_is_refused_before_anything_is_stored(runner: DefaultRunner) -> None:

@@ -129,6 +129,9 @@ CASES: dict[Reason, Facts] = {
     Reason.PACKAGE_MISSING: replace(
         FACTS, owner=None, standing=None, can_serve=False, stored=PACKAGED
     ),
+    Reason.MISROUTED: replace(
+        FACTS, owner=None, standing=None, misrouted="the routing sends it to 'loop'"
+    ),
     Reason.CLAIM_DUE: replace(FACTS, owner=None, standing=None),
     Reason.OWNER_DEAD: replace(FACTS, owner=replace(OWNER, is_alive=False), standing=None),
     Reason.PAUSED: replace(FACTS, stored=replace(STORED, status="Paused")),

@@ -1,5 +1,6 @@
 """Processes that share an execution may be killed: its owner, and those that help it."""
 
+import os
 import random
 import signal
 import subprocess
@@ -88,8 +89,10 @@ def test_an_execution_survives_the_death_of_its_owner_and_of_a_helper(
 
 
 def test_helpers_in_other_processes_take_their_share(place: Place, processes: ExitStack) -> None:
-    helpers = [begin(place, processes, "helper") for _ in range(2)]
-    owner = begin(place, processes)
+    gate = place.side.with_name("gate")
+    os.mkfifo(gate)
+    helpers = [begin(place, processes, "helper", "--gate", str(gate)) for _ in range(2)]
+    owner = begin(place, processes, "--gate", str(gate))
     out, err = owner.communicate(timeout=PATIENCE_S)
     assert out == "Completed 50\n", err
     for helper in helpers:

@@ -88,6 +88,7 @@ def test_what_ended_long_ago_goes_with_everything_that_belongs_to_it(
     before = counts(where)
     old = [runner.execute(name).execution_id for name in ("w", "v", "v")]
     asked = runner.submit("waits")
+    asked.send_event("a", 1)
     gate.await_body()
     asked.cancel()
     gate.open()

@@ -10,14 +10,12 @@ from cloacina import (
     DefaultRunner,
     RetryPolicy,
     Runtime,
-    TaskHandle,
     WorkflowBuilder,
     task,
 )
 from cloacina.errors import (
     TaskFailedError,
 )
-from cloacina_sdk.errors import InvalidWorkflowError
 from cloacina_sdk.json_text import MAX_DEPTH, JsonValue
 from engine.databases import Where
 from engine.gate import Gate
@@ -221,13 +219,3 @@ def test_an_error_with_an_odd_name_is_recorded_all_the_same(runner: DefaultRunne
     result = runner.execute("odd")
     assert result.status == "Failed"
     assert runner.execution(result.execution_id).error_message == result.error_message
-
-
-def test_a_task_that_takes_a_handle_is_refused_when_it_is_registered(runtime: Runtime) -> None:
-    def waits(context: Context, handle: TaskHandle) -> None: ...
-
-    builder = WorkflowBuilder("waiting")
-    builder.add_task(task(id="waits")(waits))
-    with pytest.raises(InvalidWorkflowError, match="task 'waits' takes a handle"):
-        runtime.register(builder.build())
-    assert runtime.workflows() == []

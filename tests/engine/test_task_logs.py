@@ -95,6 +95,25 @@ def test_tasks_that_run_at_once_are_kept_apart(runner: DefaultRunner) -> None:
         ]
 
 
+def test_what_an_element_says_tells_which_it_was(runner: DefaultRunner) -> None:
+    with WorkflowBuilder("loud"):
+
+        @task
+        def plain(_context: Context) -> None:
+            LOG.warning("plain")
+
+        @task(map_over="xs", dependencies=[plain])
+        def each(_context: Context, item: object) -> None:
+            LOG.warning("%s", item)
+
+    execution_id = runner.execute("loud", {"xs": ["a", "b", "c"]}, timeout=30).execution_id
+    found = [(line.task, line.element, line.text) for line in runner.logs(execution_id)]
+    assert sorted(found, key=lambda line: line[2]) == [
+        *(("each", 0, "a"), ("each", 1, "b"), ("each", 2, "c")),
+        ("plain", None, "plain"),
+    ]
+
+
 def test_what_a_worker_prints_and_logs_is_kept(
     runtime: Runtime, where: Where, tmp_path: Path
 ) -> None:

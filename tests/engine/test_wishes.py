@@ -10,6 +10,7 @@ import pytest
 
 from cloacina import Answer, Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder
 from cloacina.errors import ExecutionNotFoundError, InvalidConfigError, WishRefusedError
+from cloacina.store import commands
 from cloacina_sdk import task
 from cloacina_sdk.hooks import AttemptInfo, ExecutionInfo, hookimpl
 from engine.databases import HASTY, Where
@@ -214,6 +215,23 @@ HOSTILE = [
     ("SetPriority", "'99999999999999999999'"),
     ("SetPriority", "'\u0661'"),
     ("SetPriority", "'" + "9" * 100_000 + "'"),
+    ("SendEvent", "NULL"),
+    ("SendEvent", "''"),
+    ("SendEvent", "'{'"),
+    ("SendEvent", "'7'"),
+    ("SendEvent", """'{"name": 7}'"""),
+    ("SendEvent", """'{"name": ""}'"""),
+    ("SendEvent", """'{"payload": 1}'"""),
+    ("SendEvent", """'{"name": "a", "seq": 1}'"""),
+    ("SendEvent", """'{"name": "a\\u0000"}'"""),
+    ("SendEvent", """'{"name": "\\ud800"}'"""),
+    ("SendEvent", """'{"name": "a", "payload": NaN}'"""),
+    ("SendEvent", """'{"name": "a", "payload": "\\ud800"}'"""),
+    ("SendEvent", "'" + '{"name": "a", "' + "k" * 100_000 + '": 1}' + "'"),
+    ("SendEvent", "'" + '{"name": "' + "x" * 201 + '"}' + "'"),
+    ("SendEvent", "'" + '{"name": "a", "payload": ' + "[" * 5_000 + "]" * 5_000 + "}'"),
+    ("SendEvent", "'" + '{"name": "a", "payload": ' + "9" * 5_000 + "}'"),
+    ("SendEvent", "'" + '{"name": "a", "payload": "' + "x" * 17_000_000 + '"}' + "'"),
 ]
 
 
@@ -231,6 +249,22 @@ def test_a_wish_that_makes_no_sense_is_refused_and_harms_nothing(
     rows = where.query("SELECT answer, detail FROM commands")
     assert {answer for answer, _ in rows} == {"Refused"}
     assert all(detail and len(detail) < 500 for _, detail in rows)
+
+
+def test_an_inbox_of_long_commands_is_read_bit_by_bit(
+    where: Where, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_CHARACTERS_AT_ONCE", 50)
+    execution_id = left_behind(where, runtime)
+    payloads = ['"short"', f'"{"x" * 100}"', "1", f'"{"y" * 1_000}"', "2"]
+    arguments = [f"""'{{"name": "a", "payload": {payload}}}'""" for payload in payloads]
+    rows = sorted(a_row(execution_id, "SendEvent", argument) for argument in arguments)
+    where.query(INSERT + ", ".join(rows))
+    with DefaultRunner(where.url, runtime=runtime):
+        eventually(lambda: not where.query("SELECT 1 FROM commands WHERE answer IS NULL"))
+    sent = where.query("SELECT payload FROM sent_events")
+    assert {payload for (payload,) in sent} == set(payloads)
+    assert len(sent) == len(payloads)
 
 
 def test_an_inbox_of_thousands_is_emptied(where: Where, runtime: Runtime) -> None:

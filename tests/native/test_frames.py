@@ -13,6 +13,7 @@ from cloacina_native.frames import (
     Channel,
     Frame,
     FrameBuffer,
+    frame_limit,
     pack_texts,
     unpack_texts,
 )
@@ -193,3 +194,16 @@ def test_texts_survive_packing(texts: dict[str, str]) -> None:
 def test_texts_that_do_not_add_up_are_refused(raw_keys: object, body: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
         unpack_texts(raw_keys, body)
+
+
+@pytest.mark.parametrize("max_context_bytes", [1, 16 << 20, 1 << 40, 0])
+def test_a_frame_has_room_for_a_context_and_its_keys_and_a_bound_nevertheless(
+    max_context_bytes: int,
+) -> None:
+    limit = frame_limit(max_context_bytes)
+    assert min(3 * max_context_bytes, 1 << 30) <= limit <= 1 << 30
+    raw = struct.pack("!II", limit + 1, 2)
+    buffer = FrameBuffer(limit)
+    buffer.feed(raw)
+    with pytest.raises(FrameTooLargeError):
+        buffer.next_frame()

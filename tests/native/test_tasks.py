@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloacina_native.errors import PackageLoadError, UnknownTaskError, WorkerStartError
+from cloacina_native.frames import frame_limit
 from cloacina_native.log_lines import ATTEMPT_LIMIT_BYTES, LogLine, LogSource
 from cloacina_native.run_request import RunRequest
 from cloacina_native.worker_process import WorkerProcess, describe_package
@@ -153,6 +154,22 @@ def test_a_result_or_context_that_is_too_large_is_a_failed_attempt(tmp_path: Pat
         assert told.error_type == "cloacina_native.errors.FrameTooLargeError"
         large = assigned(act(worker, {"size": str(15 << 20), "other": '"y"'}))
         assert len(large["n"]) == (15 << 20) + 2
+
+
+def test_a_context_of_the_size_that_the_host_allows_reaches_a_worker_and_comes_back(
+    tmp_path: Path,
+) -> None:
+    write_package(
+        tmp_path, "context['more'] = 'y' * 100\nfor key in range(9): del context[str(key)]"
+    )
+    size = 20 << 20
+    keys = {str(number): "1" for number in range(200_000)}  # more key than value
+    texts = keys | {"large": f'"{"x" * (size - 12 * len(keys))}"'}
+    with WorkerProcess.start(
+        tmp_path, name=PACKAGE, environment={}, max_frame_bytes=frame_limit(size)
+    ) as worker:
+        worker.load(PACKAGE, [MODULE])
+        assert assigned(act(worker, texts)) == {"more": f'"{"y" * 100}"'}
 
 
 def test_what_a_task_says_arrives_with_its_attempt(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cloacina.store.postgres_link import PostgresLink
 from cloacina.store.tables import METADATA
 from cloacina.store.url import PostgresLocation
 from cloacina.store.writer import GroupWriter
-from simulation.real import GatedDatabase, RealDatabase
+from simulation.real import GatedDatabase, RealDatabase, in_earnest
 from simulation.scenario import Liveness
 from simulation.shared import LosingLink, OpenDatabase
 
@@ -101,7 +101,8 @@ class _BreakingLink:
         self._inner = inner
 
     def write(self, batch: Batch) -> None:
-        self._inner.write(batch)
+        with in_earnest():
+            self._inner.write(batch)
 
     def close(self) -> None:
         self._inner.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy as sa
 
+from cloacina.errors import StoreUnavailableError
 from cloacina.planner.events import Requested
 from cloacina.store import commands, ownership
 from cloacina.store.contract import Database
@@ -18,6 +19,7 @@ from cloacina.store.tables import (
     TASK_LOGS,
     TASKS,
 )
+from simulation.log import ViolationError
 from simulation.snapshot import (
     AttemptRow,
     EventRow,
@@ -40,6 +42,19 @@ class Engined(Database, Protocol):
     def engine(self) -> sa.Engine: ...
 
 
+@contextmanager
+def in_earnest() -> Iterator[None]:
+    """Do something on the real database, whose own troubles must not pass for simulated ones.
+
+    Raises:
+        ViolationError: if it is not available, which only the world may say.
+    """
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise ViolationError(f"the real database is not available: {error}") from error
+
+
 class GatedDatabase:
     """Transactions that pass a gate."""
 
@@ -50,12 +65,12 @@ class GatedDatabase:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         self._gate.before_read()
-        with self._inner.read() as connection:
+        with in_earnest(), self._inner.read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        with self._gate.transaction(), self._inner.write() as connection:
+        with self._gate.transaction(), in_earnest(), self._inner.write() as connection:
             yield connection
 
 

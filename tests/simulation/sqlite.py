@@ -1,5 +1,6 @@
 """The real SQLite store and the real ``FileNeighbours``, with locks that are really taken."""
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,13 +11,24 @@ from cloacina.store.batch import Batch
 from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter, Link
-from simulation.real import GatedDatabase, RealDatabase
+from simulation.real import GatedDatabase, RealDatabase, in_earnest
 from simulation.scenario import Liveness
 from simulation.shared import LosingLink
 
 if TYPE_CHECKING:
+    from sqlalchemy.pool import ConnectionPoolEntry
+
     from simulation.gate import Gate
     from simulation.runner import SimulatedRunner
+
+
+class _Backwards(SqliteDatabase):
+    """Returns rows that no statement puts in order in another order than they usually have."""
+
+    def _prepare(self, connection: object, entry: "ConnectionPoolEntry | None") -> None:
+        super()._prepare(connection, entry)
+        assert isinstance(connection, sqlite3.Connection)
+        connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
 class SqliteFile(RealDatabase):
@@ -24,7 +36,7 @@ class SqliteFile(RealDatabase):
 
     def __init__(self, liveness: Liveness) -> None:
         assert liveness is Liveness.LOCKS
-        self._file = SqliteDatabase(SqliteLocation(path=None))
+        self._file = _Backwards(SqliteLocation(path=None))
         self._members: dict[str, _SimulatedFileNeighbours] = {}
         super().__init__(self._file)
 
@@ -86,7 +98,8 @@ class _AnsweringLink:
         self._inner = inner
 
     def write(self, batch: Batch) -> None:
-        self._inner.write(batch)
+        with in_earnest():
+            self._inner.write(batch)
 
     def close(self) -> None:
         self._inner.close()

@@ -8,14 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from cloacina.planner.planner import Planner
-from engine.databases import the_server
+from engine.databases import a_database, the_server
 from simulation.databases import Kind, opened
+from simulation.postgres import postgres_databases
 from simulation.scenario import Liveness
-from simulation.shared import OpenDatabase
+from simulation.shared import OpenDatabase, Shared
 from simulation.simulate import SimulationFailedError, compare, simulate, simulate_all
 
 SEEDS, CHUNK = 3_000, 100
@@ -95,6 +98,24 @@ def test_the_model_of_the_database_does_what_postgres_does(
 ) -> None:
     for seed in range(first, first + 10):
         compare(seed, postgres_database, Liveness.LEASES)
+
+
+def test_a_trouble_of_the_real_database_is_not_taken_for_one_of_the_world() -> None:
+    with (
+        the_server() as server,
+        a_database(server) as url,
+        postgres_databases(url) as open_database,
+        psycopg.connect(server, autocommit=True) as administrator,
+    ):
+        name = urlsplit(url).path.removeprefix("/")
+
+        def open_and_close_the_door(liveness: Liveness) -> Shared:
+            opened = open_database(liveness)
+            administrator.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+            return opened
+
+        with pytest.raises(SimulationFailedError, match="the real database is not available"):
+            simulate(0, open_and_close_the_door, Liveness.LEASES)
 
 
 def test_one_seed_is_one_log_and_another_seed_another() -> None:

@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from cloacina.kernel.bodies import FindFunction
 from cloacina.planner.effects import CallCondition
@@ -23,6 +23,8 @@ from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.verdict import judge
 
 _LOG = logging.getLogger("cloacina")
+
+_TIDY_AT: Final = 64
 
 Answer: TypeAlias = bool | BaseException
 Condition: TypeAlias = Callable[[], object | Awaitable[object]]
@@ -41,6 +43,7 @@ class Conditions:
         """By name: who waits for the next call."""
         self._lasting: dict[str, list[CallCondition]] = {}
         """By name: who waits for the call that lasts."""
+        self._tidy_at = _TIDY_AT
 
     @property
     def names(self) -> frozenset[str]:
@@ -61,20 +64,27 @@ class Conditions:
         """Have a condition called, and what it says sent to whoever takes it."""
         with self._lock:
             if asked.name in self._lasting or asked.name not in self._registered:
-                self._asked.setdefault(asked.name, []).append(asked)
+                waiting = self._asked.setdefault(asked.name, [])
+                waiting.append(asked)
+                if len(waiting) >= self._tidy_at:  # else those that were cancelled would pile up
+                    waiting[:] = [each for each in waiting if _is_waited_for(each)]
+                    self._tidy_at = max(_TIDY_AT, 2 * len(waiting))
             else:
                 self._begin(asked.name, [asked])
 
     def _begin(self, name: str, asked: list[CallCondition]) -> None:
         """Call a condition on a thread; the lock is held."""
         self._lasting[name] = asked
-        condition = self._registered[name]
-        threading.Thread(
-            target=self._run,
-            args=(name, condition, asked),
-            name=f"cloacina-condition-{name[:50]}",
-            daemon=True,
-        ).start()
+        arguments = name, self._registered[name], asked
+        try:
+            threading.Thread(
+                target=self._run, args=arguments, name="cloacina-condition", daemon=True
+            ).start()
+        except RuntimeError as error:  # there are too many threads, or the process ends
+            _LOG.error("condition %r could not be called: %s", name, error)
+            del self._lasting[name]
+            for each in asked:  # the next interval tries again
+                self.send(_told(each, False, self._find_function))  # noqa: FBT003 - what it says
 
     def _run(self, name: str, condition: Condition, asked: list[CallCondition]) -> None:
         while asked:
@@ -99,6 +109,11 @@ class Conditions:
             else:
                 del self._lasting[name]
             return waiting
+
+
+def _is_waited_for(asked: CallCondition) -> bool:
+    task = asked.execution.waiting.get(asked.task_number)
+    return task is not None and task.is_polled and task.attempt == asked.attempt
 
 
 def _value_of(condition: Condition) -> object:

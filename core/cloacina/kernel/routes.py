@@ -1,10 +1,15 @@
-"""The executors of a runner, and which of them runs what."""
+"""The executors of a runner, and which of them runs what.
+
+A runner whose routing sends a task to a built-in executor that cannot run it does not know how to
+run that workflow: it refuses to submit it, and leaves it to others.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
 from cloacina.errors import WrongExecutorError
 from cloacina.executors.routing import BUILT_IN, LOOP, THREAD, WORKER, RoutingConfig
+from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
 from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.executor import TaskExecutor
@@ -31,6 +36,8 @@ class Routes:
         self.executors: Final = dict(executors)
         self._routing = routing
         self._workers_per_package = workers_per_package
+        named = {routing.default, *(rule.executor for rule in routing.rules)}
+        self._is_checked = not named.isdisjoint(BUILT_IN)
         self._pools = {
             name: Pool(name=name, capacity=executor.capacity, can_kill=executor.can_kill)
             for name, executor in executors.items()
@@ -59,6 +66,24 @@ class Routes:
         if name in BUILT_IN and name != kind:
             raise WrongExecutorError(str(namespace), name, kind)
         return self.executors[name]
+
+    def check(self, identity: Identity, topology: Topology) -> None:
+        """Make sure that every task of a workflow has an executor that can run it.
+
+        Raises:
+            WrongExecutorError: for the first that has none.
+        """
+        if self._is_checked:
+            for task in topology.tasks:
+                self.executor_of(identity, task)
+
+    def can_run(self, identity: Identity, topology: Topology) -> bool:
+        """Whether every task of a workflow has an executor that can run it."""
+        try:
+            self.check(identity, topology)
+        except WrongExecutorError:
+            return False
+        return True
 
     def _name(self, namespace: TaskNamespace, kind: str) -> str:
         return self._routing.executor_for(namespace, kind)

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """No runner has its execution, and the workflow that is registered here lacks some tasks."""
     PACKAGE_MISSING = "PackageMissing"
     """No runner has its execution, and the package that it is pinned to is not loaded here."""
+    MISROUTED = "Misrouted"
+    """No runner has its execution, and the routing of this one sends a task where it cannot run."""
     CLAIM_DUE = "ClaimDue"
     """No runner has its execution, and this one is about to take it."""
     OWNER_DEAD = "OwnerDead"

@@ -29,6 +29,7 @@ from cloacina.packages.refusal import (
 from cloacina.packages.verify import VerifiedPackage, verify
 from cloacina.plugins import notify, register_plugin
 from cloacina.runtime import Runtime
+from cloacina_native.frames import frame_limit
 from cloacina_native.worker_process import WorkerProcess
 from cloacina_sdk.hooks import PackageInfo
 from cloacina_sdk.manifest import Manifest
@@ -58,10 +59,16 @@ class PackageLoader:
         runtime: Runtime,
         plugins: pluggy.PluginManager,
         executor: WorkerExecutor,
+        *,
         slots: int,
+        max_context_bytes: int,
     ) -> None:
-        """Register with ``plugins``, run on ``executor``, up to ``slots`` attempts at once."""
+        """Register with ``plugins``, run on ``executor``, up to ``slots`` attempts at once.
+
+        Workers take and return contexts of up to ``max_context_bytes``; 0 is no limit.
+        """
         self._slots = slots
+        self._max_frame_bytes = frame_limit(max_context_bytes)
         self._lock = threading.Lock()
         self._config = config
         self._runtime = runtime
@@ -95,7 +102,7 @@ class PackageLoader:
         unpacked = unpack(package, Home(self._config.home).store)
 
         def start_worker() -> WorkerProcess:
-            return _start(package.manifest, unpacked, self._config)
+            return self._start(package.manifest, unpacked)
 
         warm = start_worker()
         self._executor.serve(
@@ -135,6 +142,22 @@ class PackageLoader:
             self._plugins.unregister(name=digest)
             self._executor.dismiss(digest, timeout_s)
         notify(self._plugins, "cloacina_package_unloaded", lambda: {"package": info})
+
+    def _start(self, manifest: Manifest, unpacked: Unpacked) -> WorkerProcess:
+        """Start a worker on files that are still what was verified, and hold it to the manifest."""
+        unpacked.check()
+        worker = WorkerProcess.start(
+            unpacked.directory,
+            name=manifest.name,
+            environment=self._config.environment,
+            max_frame_bytes=self._max_frame_bytes,
+        )
+        try:
+            _hold_to_manifest(manifest, worker.load(manifest.name, manifest.modules))
+        except BaseException:
+            worker.close(0)
+            raise
+        return worker
 
     def _verify(
         self, source: Path | bytes, now: datetime, *, allow_unsigned: bool
@@ -183,20 +206,6 @@ def read_package(path: Path) -> bytes:
         fact = f"the file has more than {MAX_ARCHIVE_BYTES} bytes"
         raise PackageRefusedError([Reason(Refusal.FORMAT, fact)])
     return raw
-
-
-def _start(manifest: Manifest, unpacked: Unpacked, config: PackageConfig) -> WorkerProcess:
-    """Start a worker on files that are still what was verified, and hold it to the manifest."""
-    unpacked.check()
-    worker = WorkerProcess.start(
-        unpacked.directory, name=manifest.name, environment=config.environment
-    )
-    try:
-        _hold_to_manifest(manifest, worker.load(manifest.name, manifest.modules))
-    except BaseException:
-        worker.close(0)
-        raise
-    return worker
 
 
 def _hold_to_manifest(manifest: Manifest, offered: list[WorkflowSpec]) -> None:

@@ -51,7 +51,7 @@ class Progress:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
         if not execution.unfinished and not execution.status.is_final:
-            conclude.conclude(execution, now.utc_us)
+            conclude.conclude(execution, now.utc_us, self.schedule.limits.max_context_bytes)
             effects.append(ExecutionEnded(execution=execution))
         return effects
 

@@ -12,6 +12,8 @@ from cloacina_sdk.json_text import decode, encode
 from cloacina_sdk.waiting import NAME, NAME_IN_WORDS
 
 MOST_URGENT: Final = 1_000_000
+_LONGEST_PROBLEM: Final = 400
+"""Characters; what is wrong may be as long as what was sent."""
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,7}")
 
 
@@ -50,7 +52,7 @@ def problem_of(asked: Requested) -> str | None:
         elif wish is Wish.SEND_EVENT:
             event_of(asked)
     except ValueError as error:
-        return str(error)
+        return str(error)[:_LONGEST_PROBLEM]
     return None
 
 

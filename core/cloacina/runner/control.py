@@ -6,7 +6,7 @@ from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
 from cloacina.planner.events import Requested
 from cloacina.planner.wishes import event_argument, problem_of
-from cloacina.runner.explaining import explain
+from cloacina.runner.explaining import Here, explain
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.records import Records
 from cloacina.runner.submission import check_priority
@@ -211,6 +211,7 @@ class Control(Records):
         """
         engine = self._require_engine()
         standing = engine.standing(execution_id)
+        here = Here(runtime=self.runtime, routes=engine.routes, conditions=engine.conditions.names)
         with engine.database.read() as connection:
             stored = reader.load(connection, execution_id)
             owner = owner_of(connection, execution_id)
@@ -220,9 +221,8 @@ class Control(Records):
             task=task,
             location=self._location,
             now_us=engine.clock.now().utc_us,
-            runtime=self.runtime,
+            here=here,
             standing=standing,
-            conditions=engine.conditions.names,
         )
 
     def _ask(

@@ -51,6 +51,7 @@ class Engine:
         fleet: Fleet,
     ) -> None:
         """Open the database, announce this runner, take over what is orphaned, begin."""
+        self.routes = fleet.routes
         self._runtime = runtime
         self._takes_over = config.enable_recovery
         self.clock = Clock()
@@ -204,7 +205,9 @@ class Engine:
         if found.is_stopping:
             return True
         is_wanted = self._takes_over or found.epoch == 0
-        return is_wanted and self._runtime.can_serve(found.identity, found.topology)
+        identity, topology = found.identity, found.topology
+        can_serve = is_wanted and self._runtime.can_serve(identity, topology)
+        return can_serve and self.routes.can_run(identity, topology)
 
 
 def _limits(config: DefaultRunnerConfig, fleet: Fleet) -> Limits:
@@ -215,6 +218,7 @@ def _limits(config: DefaultRunnerConfig, fleet: Fleet) -> Limits:
         grace_us=int(config.cancel_grace_seconds * 1_000_000),
         pools=fleet.routes,
         max_losses=config.max_losses,
+        max_context_bytes=config.max_context_bytes,
     )
 
 

@@ -1,11 +1,13 @@
 """Collect the facts of which an explanation is made: what is stored, who lives, what is known here."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from cloacina.errors import TaskNotFoundError
+from cloacina.errors import TaskNotFoundError, WrongExecutorError
+from cloacina.kernel.routes import Routes
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
-from cloacina.planner.events import Identity, StoredExecution
+from cloacina.planner.events import StoredExecution
 from cloacina.planner.explain.execution import explain_execution
 from cloacina.planner.explain.facts import Facts, Owner
 from cloacina.planner.explain.task import explain_task
@@ -17,6 +19,33 @@ from cloacina.store.timestamps import to_text
 from cloacina.store.url import Location, SqliteLocation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What a runner knows.
+
+    Attributes:
+        runtime: what can run here.
+        routes: where it would run.
+        conditions: the names of the conditions that are registered.
+    """
+
+    runtime: Runtime
+    routes: Routes
+    conditions: Collection[str]
+
+    def can_serve(self, stored: StoredExecution) -> bool:
+        """Whether all that an execution was planned with is registered here."""
+        return self.runtime.can_serve(stored.identity, stored.topology)
+
+    def misrouted(self, stored: StoredExecution) -> str:
+        """Return which task is sent where it cannot run; empty for none."""
+        try:
+            self.routes.check(stored.identity, stored.topology)
+        except WrongExecutorError as error:
+            return str(error)
+        return ""
+
+
 def explain(
     stored: StoredExecution,
     owner: StoredOwner | None,
@@ -24,9 +53,8 @@ def explain(
     task: str | None,
     location: Location,
     now_us: int,
-    runtime: Runtime | None = None,
+    here: Here | None = None,
     standing: Standing | None = None,
-    conditions: Collection[str] = (),
 ) -> Explanation:
     """Say why an execution, or a task of it, is not running.
 
@@ -36,9 +64,8 @@ def explain(
         task: the id of the task; ``None`` for the execution.
         location: of the database.
         now_us: the time by the wall clock.
-        runtime: what can run here; ``None`` if whoever asks is no runner.
+        here: what this runner knows; ``None`` if whoever asks is no runner.
         standing: how it stands with this runner, if this runner has it.
-        conditions: the names of the conditions that are registered with this runner.
 
     Raises:
         TaskNotFoundError: if it has no such task.
@@ -47,11 +74,12 @@ def explain(
         stored=stored,
         owner=None if owner is None else _owner(owner, location),
         standing=standing,
-        can_serve=None if runtime is None else runtime.can_serve(stored.identity, stored.topology),
-        is_known=runtime is not None and _is_known(runtime, stored.identity),
+        can_serve=None if here is None else here.can_serve(stored),
+        is_known=here is not None and here.runtime.serving(stored.identity) is not None,
+        misrouted="" if here is None else here.misrouted(stored),
         now_us=now_us,
         to_text=to_text,
-        conditions=conditions,
+        conditions=() if here is None else here.conditions,
     )
     if task is None:
         return explain_execution(facts)
@@ -71,7 +99,3 @@ def _owner(owner: StoredOwner, location: Location) -> Owner:
         process_id=owner.process_id,
         is_alive=is_alive,
     )
-
-
-def _is_known(runtime: Runtime, identity: Identity) -> bool:
-    return runtime.serving(identity) is not None

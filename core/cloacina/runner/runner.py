@@ -98,6 +98,7 @@ class DefaultRunner(Control):
             self.plugins,
             fleet.workers,
             slots=self._config.max_concurrent_tasks,
+            max_context_bytes=self._config.max_context_bytes,
         )
         self._lifetime = Lifetime(
             Engine(self._location, self._config, self.runtime, self.plugins, fleet),
@@ -227,6 +228,8 @@ class DefaultRunner(Control):
             InvalidIdempotencyKeyError: if the key cannot be kept.
             IdempotencyConflictError: if the key was used with another input.
             ContextTooLargeError: if the input is larger than ``config.max_context_bytes``.
+            WrongExecutorError: if the routing sends one of its tasks to a built-in executor that
+                cannot run it.
             WrongConnectionError: if the connection is to another database, or in no transaction.
             RunnerClosedError: after ``shutdown``.
         """

@@ -98,9 +98,12 @@ class Submitter:
         return ExecutionHandle(execution_id, ended, self._runner)
 
     def _event(self, workflow: str, context: ContextLike, options: SubmitOptions) -> Submitted:
+        engine = self._require_engine()
         found = self._runtime.resolve(workflow)
-        execution_id = new_execution_id(self._require_engine().clock.now().utc_us)
-        return new_submission(execution_id, found, context, options, max_bytes=self._max_bytes)
+        execution_id = new_execution_id(engine.clock.now().utc_us)
+        event = new_submission(execution_id, found, context, options, max_bytes=self._max_bytes)
+        engine.routes.check(event.identity, event.topology)
+        return event
 
     def _send(self, event: Submitted) -> Submission:
         submission = Submission(event=event, variables=contextvars.copy_context())

@@ -14,6 +14,7 @@ class TaskLog:
 
     Attributes:
         task: the task's id.
+        element: which element of a mapped task said it, from 0; ``None`` for other tasks.
         attempt: counted from 1.
         seq: counted from 1 within the attempt.
         at: when it was said: RFC 3339, UTC, microseconds.
@@ -24,6 +25,7 @@ class TaskLog:
     """
 
     task: str
+    element: int | None
     attempt: int
     seq: int
     at: str
@@ -49,6 +51,7 @@ def task_logs(
     query = (
         sa.select(
             TASKS.c.task,
+            TASKS.c.item.label("element"),
             logs.attempt,
             logs.seq,
             logs.at,

@@ -8,7 +8,7 @@ so that one of the two comes wholly before the other.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -189,14 +189,11 @@ def claim(
     wanted = [found.identity.execution_id for found in unowned(connection) if accepts(found)]
     claimed: list[str] = []
     for begin in range(0, len(wanted), _AT_ONCE):
-        some = wanted[begin : begin + _AT_ONCE]
-        free = (
-            sa.select(EXECUTIONS.c.id)
-            .where(EXECUTIONS.c.id.in_(some), _IS_FREE, _UNFINISHED)
-            .order_by(EXECUTIONS.c.id)
-            .with_for_update(skip_locked=True, of=EXECUTIONS)
-        )
-        claimed += connection.execute(free).scalars()
+        some = _free_among(wanted[begin : begin + _AT_ONCE])
+        locking = some.with_for_update(skip_locked=True, of=EXECUTIONS)
+        locked = connection.execute(locking).scalars().all()
+        # that statement does not know who joined since it began, and may see what they claimed
+        claimed += connection.execute(_free_among(locked)).scalars()
     if claimed:
         connection.execute(
             sa.update(EXECUTIONS)
@@ -206,6 +203,14 @@ def claim(
         )
         limits.give_back_of(connection, claimed)
     return claimed
+
+
+def _free_among(execution_ids: Sequence[str]) -> sa.Select[str]:
+    return (
+        sa.select(EXECUTIONS.c.id)
+        .where(EXECUTIONS.c.id.in_(execution_ids), _IS_FREE, _UNFINISHED)
+        .order_by(EXECUTIONS.c.id)
+    )
 
 
 def owned(connection: sa.Connection, runner_id: str, among: Iterable[str]) -> list[str]:

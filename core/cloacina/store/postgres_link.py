@@ -123,35 +123,49 @@ class PostgresLink:
             raise
 
     def _send(self, connection: psycopg.Connection, batch: Batch) -> None:
-        with connection.pipeline() as pipeline:
-            connection.execute("BEGIN")
-            connection.execute(self._limit)
-            signed = connection.execute(self._sign, (batch.token, batch.owner))
-            fenced = connection.execute(self._fences, (list(batch.fences), batch.owner))
-            counted = []
-            try:  # answers come at any of these calls
-                for step in self._steps:
-                    given = batch.rows[step.kind]
-                    if given:
-                        cursor = connection.cursor()
-                        cursor.executemany(step.compiled.query, step.compiled.arranged(given))
-                        if step.must_hit:
-                            counted.append((cursor, len(given)))
-                withdrawn = self._claim.arranged(batch.rows["offer_withdrawals"])
-                claims = [connection.execute(self._claim.query, row) for row in withdrawn]
-                pipeline.sync()
-            except psycopg.Error:
-                self._check_ownership(batch, signed, fenced)  # the cause, if it was lost
-                raise
-            self._check_ownership(batch, signed, fenced)
-            claimed = [seen_claim(row) for claim in claims for row in claim.fetchall()]
-            if claimed:
-                raise ClaimedError(claimed)
-            if any(cursor.rowcount != expected for cursor, expected in counted):
-                raise MissedError
-            self._is_in_doubt = True
-            connection.execute("COMMIT")
+        failure: Exception | None = None
+        try:
+            with connection.pipeline() as pipeline:
+                try:
+                    self._converse(connection, pipeline, batch)
+                except (psycopg.Error, UnicodeError, MissedError, ClaimedError, EvictedError) as e:
+                    failure = e  # or the driver would log what it meets on leaving the pipeline
+        except psycopg.Error as error:
+            raise (failure or error) from None
+        if failure is not None:
+            raise failure
         self._is_in_doubt = False  # leaving the pipeline waited for the answer
+
+    def _converse(
+        self, connection: psycopg.Connection, pipeline: psycopg.Pipeline, batch: Batch
+    ) -> None:
+        connection.execute("BEGIN")
+        connection.execute(self._limit)
+        signed = connection.execute(self._sign, (batch.token, batch.owner))
+        fenced = connection.execute(self._fences, (list(batch.fences), batch.owner))
+        counted = []
+        try:  # answers come at any of these calls
+            for step in self._steps:
+                given = batch.rows[step.kind]
+                if given:
+                    cursor = connection.cursor()
+                    cursor.executemany(step.compiled.query, step.compiled.arranged(given))
+                    if step.must_hit:
+                        counted.append((cursor, len(given)))
+            withdrawn = self._claim.arranged(batch.rows["offer_withdrawals"])
+            claims = [connection.execute(self._claim.query, row) for row in withdrawn]
+            pipeline.sync()
+        except psycopg.Error:
+            self._check_ownership(batch, signed, fenced)  # the cause, if it was lost
+            raise
+        self._check_ownership(batch, signed, fenced)
+        claimed = [seen_claim(row) for claim in claims for row in claim.fetchall()]
+        if claimed:
+            raise ClaimedError(claimed)
+        if any(cursor.rowcount != expected for cursor, expected in counted):
+            raise MissedError
+        self._is_in_doubt = True
+        connection.execute("COMMIT")
 
     def _check_ownership(
         self, batch: Batch, signed: psycopg.Cursor[Any], fenced: psycopg.Cursor[Any]

@@ -1,7 +1,7 @@
 """The beginning of a worker: decide what can be imported, then serve the host.
 
-Arguments: the descriptors of the socket and of the lifeline, the package's directory, and
-`name=directory` for each top-level module that comes from the host's installation.
+Arguments: the descriptors of the socket and of the lifeline, how large frames may be, the
+package's directory, and `name=directory` for each top-level module that comes from the host's installation.
 
 * Those names come first, so that no package can stand in for them; the package's directory
   comes last, after the standard library. There is nothing else.
@@ -48,14 +48,14 @@ def serve_imports(homes: list[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Serve until the host closes the socket; never returns."""
-    channel, lifeline, package, *homes = arguments
+    channel, lifeline, max_frame_bytes, package, *homes = arguments
     serve_imports(homes)
     sys.path.append(package)
     sys.argv[:] = ["cloacina-worker"]
 
     from cloacina_native.worker.session import serve  # noqa: PLC0415 - found from here on only
 
-    serve(int(channel), int(lifeline))
+    serve(int(channel), int(lifeline), int(max_frame_bytes))
 
 
 if __name__ == "__main__":

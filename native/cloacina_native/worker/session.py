@@ -32,12 +32,13 @@ Answer: TypeAlias = tuple[dict[str, JsonValue], bytes]
 _OWN = ("cloacina_native.", "cloacina_sdk.", "asyncio.", "importlib")
 
 
-def serve(socket_descriptor: int, lifeline: int) -> NoReturn:
+def serve(socket_descriptor: int, lifeline: int, max_frame_bytes: int) -> NoReturn:
     """Answer the host until it closes the socket, then exit without waiting for anything."""
     status = 1
     try:
         follow_host(socket_descriptor, lifeline)
-        Session(Channel(socket.socket(fileno=socket_descriptor))).serve()
+        sock = socket.socket(fileno=socket_descriptor)
+        Session(Channel(sock, max_frame_bytes)).serve()
         status = 0
     except BaseException:  # noqa: BLE001 - threads of tasks would hold up the usual exit
         traceback.print_exc()

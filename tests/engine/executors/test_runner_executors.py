@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cloacina import (
+    Answer,
     Context,
     DefaultRunner,
     DefaultRunnerConfig,
@@ -17,13 +18,15 @@ from cloacina import (
     WorkflowBuilder,
     task,
 )
-from cloacina.errors import InvalidRoutingError, UnknownExecutorError
+from cloacina.errors import InvalidRoutingError, UnknownExecutorError, WrongExecutorError
+from cloacina.model.explanation import Reason
 from cloacina.packages.config import PackageConfig
 from cloacina_sdk.hooks import hookimpl
 from engine.databases import Where
 from engine.executors import conformity
 from engine.executors.gate import DEADLINE_S, Gate
 from engine.executors.process_executor import ProcessExecutor
+from engine.waiting import eventually
 from packages.makers import a_package, a_trust
 
 QUICK = DefaultRunnerConfig(cancel_grace_seconds=0.1, shutdown_timeout_seconds=10)
@@ -196,7 +199,7 @@ def test_a_runner_does_not_start_with_executors_that_cannot_be(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("kind", "wrong"), [("sync", "loop"), ("sync", "worker")])
-def test_a_built_in_executor_that_cannot_run_a_task_fails_it_once_and_says_why(
+def test_what_a_built_in_executor_cannot_run_is_refused_before_it_is_stored(
     runtime: Runtime, tmp_path: Path, kind: str, wrong: str
 ) -> None:
     with WorkflowBuilder("w"):
@@ -204,9 +207,31 @@ def test_a_built_in_executor_that_cannot_run_a_task_fails_it_once_and_says_why(
     with DefaultRunner(
         tmp_path / "c.db", runtime=runtime, routing=RoutingConfig(default=wrong)
     ) as runner:
-        result = runner.execute("w", timeout=DEADLINE_S)
-    assert result.tasks["only"].attempts == 1
-    assert f"to {wrong!r}, which cannot run it; send it to 'thread'" in (result.error_message or "")
+        why = f"to {wrong!r}, which cannot run it; send it to 'thread'"
+        with pytest.raises(WrongExecutorError, match=why):
+            runner.execute("w", timeout=DEADLINE_S)
+        assert runner.executions() == []
+
+
+def test_a_runner_whose_routing_does_not_fit_leaves_an_execution_to_one_whose_does(
+    runtime: Runtime, where: Where, gate: Gate
+) -> None:
+    with WorkflowBuilder("w"):
+        task(id="first")(conformity.waits)
+        task(id="second", dependencies=["first"])(conformity.adds)
+    wrong = RoutingConfig(rules=[RoutingRule("*::second", "loop")])
+    with DefaultRunner(where.url, runtime=runtime) as first:
+        handle = first.submit("w", {"a": 1, "b": 2, **gate.values})
+        gate.await_begun()
+        assert first.pause(handle.id) is Answer.GRANTED
+        gate.let_go()
+        eventually(lambda: first.execution(handle.id).tasks["first"].status == "Completed")
+    with DefaultRunner(where.url, runtime=runtime, routing=wrong) as second:
+        assert second.resume(handle.id) is Answer.GRANTED
+        found = second.explain(handle.id)
+        assert (found.reason, "'thread'" in found.sentence) == (Reason.MISROUTED, True)
+        with DefaultRunner(where.url, runtime=runtime) as third:
+            assert third.handle(handle.id).wait(DEADLINE_S).status == "Completed"
 
 
 def test_the_code_of_a_package_never_runs_in_this_process(runtime: Runtime, tmp_path: Path) -> None:
@@ -216,6 +241,5 @@ def test_the_code_of_a_package_never_runs_in_this_process(runtime: Runtime, tmp_
         tmp_path / "c.db", runtime=runtime, packages=packages, routing=routing
     ) as runner:
         loaded = runner.load_package(a_package(tmp_path))
-        result = runner.execute(loaded.workflows[0], timeout=DEADLINE_S)
-    assert result.status == "Failed"
-    assert "send it to 'worker'" in (result.error_message or "")
+        with pytest.raises(WrongExecutorError, match="send it to 'worker'"):
+            runner.execute(loaded.workflows[0], timeout=DEADLINE_S)

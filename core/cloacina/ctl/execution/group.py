@@ -24,6 +24,7 @@ _COMMANDS = {
     "retry": CommandReference(
         "cloacina.ctl.execution.retry:retry", "Run an execution again that did not complete."
     ),
+    "send": CommandReference("cloacina.ctl.execution.send:send", "Send an event to an execution."),
     "show": CommandReference(
         "cloacina.ctl.execution.show:show", "Show one execution as it stands."
     ),

@@ -42,7 +42,7 @@ def logs(
 
 
 def _lines(line: TaskLog) -> list[str]:
-    task = escaped(line.task)
+    task = escaped(line.task) if line.element is None else f"{escaped(line.task)}[{line.element}]"
     name = task if line.attempt == 1 else f"{task} (attempt {line.attempt})"
     kind = line.source
     if line.logger:

@@ -12,7 +12,8 @@ class Change:
     """A task went from one state to another.
 
     Attributes:
-        status: as the engine spells it; ``Retrying`` while it waits for its next attempt.
+        status: as the engine spells it; ``Retrying`` while it waits for its next attempt after a
+            failure, ``Deferred`` while it waits for what it asked for.
         attempt: the number of the latest attempt; 0 if there was none.
         progress: of a mapped task, how many of its elements are done, and how many there are.
         detail: an error, a delay or a reason; "" where nothing is to be said.
@@ -46,7 +47,9 @@ class ChangeFeed:
     @hookimpl
     def cloacina_after_attempt(self, attempt: AttemptInfo, outcome: AttemptOutcome) -> None:
         """Hand on how an attempt ended."""
-        if outcome.failure is None:
+        if outcome.status == "Deferred":
+            self._hand_on(attempt, "Deferred")
+        elif outcome.failure is None:
             self._hand_on(attempt, "Completed")
         else:
             failure = outcome.failure

@@ -18,6 +18,7 @@ _STYLES = {
     "Running": "bold yellow",
     "Completed": "green",
     "Retrying": "magenta",
+    "Deferred": "cyan",
     "Failed": "bold red",
     "Skipped": "dim",
     "Cancelled": "dim red",

@@ -31,6 +31,7 @@ class Facts:
         standing: how it stands with this runner, if this runner has it.
         can_serve: whether this runner could run it; ``None`` if whoever asks is no runner.
         is_known: whether some version of its workflow, or its package, is there at least.
+        misrouted: which task this runner's routing sends where it cannot run; empty for none.
         now_us: the time by the wall clock.
         to_text: writes such a time.
         conditions: the names of the conditions that are registered with this runner.
@@ -41,6 +42,7 @@ class Facts:
     standing: Standing | None = None
     can_serve: bool | None = None
     is_known: bool = False
+    misrouted: str = ""
     now_us: int
     to_text: Callable[[int], str]
     conditions: Collection[str] = ()

@@ -32,6 +32,10 @@ def _unowned(facts: Facts) -> Explanation:
         hint = f"start a runner that knows workflow {workflow!r}"
         if identity.package_digest is not None:
             hint += f" and loads package {identity.package_digest}"
+    elif facts.can_serve and facts.misrouted:
+        reason = Reason.MISROUTED
+        sentence = f"no runner has the execution, and here {facts.misrouted}"
+        hint = "start a runner whose routing fits, or change that of this one"
     elif facts.can_serve:
         reason = Reason.PENDING if is_new else Reason.CLAIM_DUE
         sentence = "no runner has taken the execution " + ("yet" if is_new else "over yet")

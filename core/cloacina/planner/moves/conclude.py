@@ -1,13 +1,18 @@
 """Give an execution its final status."""
 
+from cloacina.model.context import texts_of
+from cloacina.model.context_size import excess_of
 from cloacina.model.rules import failures_named
 from cloacina.model.states import ExecutionStatus, StopReason, TaskStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.task import TaskState
 
 
-def conclude(execution: ExecutionState, at_us: int) -> None:
-    """Give the execution its final status once no task is left."""
+def conclude(execution: ExecutionState, at_us: int, max_context_bytes: int = 0) -> None:
+    """Give the execution its final status once no task is left.
+
+    One whose leaves leave more together than ``max_context_bytes`` (0: no limit) has failed.
+    """
     culprit = next((task for task in execution.tasks if _is_unhandled(execution, task)), None)
     status = ExecutionStatus.COMPLETED if culprit is None else ExecutionStatus.FAILED
     if execution.stopping is StopReason.CANCEL:
@@ -21,6 +26,11 @@ def conclude(execution: ExecutionState, at_us: int) -> None:
         execution.error_task = execution.topology.tasks[culprit.number].id
         execution.error_type = culprit.error_type
         execution.error_message = culprit.error_message
+    elif status is ExecutionStatus.COMPLETED:
+        excess = excess_of(texts_of(execution.views.final()), max_context_bytes)
+        if excess is not None:
+            status = ExecutionStatus.FAILED
+            execution.error_type, execution.error_message = "ContextTooLarge", str(excess)
     execution.move(status)
     execution.finished_at_us = at_us
     execution.record(f"execution_{status.lower()}", at_us)

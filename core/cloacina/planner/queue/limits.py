@@ -26,6 +26,7 @@ class Limits:
         pools: what limits attempts beside the slots.
         max_losses: how many attempts of a task may be lost with their runner before the task is
             given up.
+        max_context_bytes: how large the context may be that an execution ends with; 0 for no limit.
     """
 
     slots: int
@@ -33,3 +34,4 @@ class Limits:
     grace_us: int = 5_000_000
     pools: Pools = field(default_factory=OnePool)
     max_losses: int = 5
+    max_context_bytes: int = 0
