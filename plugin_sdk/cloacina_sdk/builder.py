@@ -17,9 +17,10 @@ from types import TracebackType
 from cloacina_sdk.assembly import Workflow, WorkflowOptions, assemble
 from cloacina_sdk.callbacks import Callback
 from cloacina_sdk.collect import current_collection
-from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting, timeout_in_ms
+from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.namespace import DEFAULT_PACKAGE, DEFAULT_TENANT
+from cloacina_sdk.options import timeout_in_ms
 
 
 class WorkflowBuilder:

@@ -140,10 +140,10 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
             if the function cannot be called with a Context.
         InvalidRuleError: if the trigger rule is malformed.
     """
-    from cloacina_sdk import definition, mapped, throttle  # noqa: PLC0415 - paid by the first task, not by the import
+    from cloacina_sdk import mapped, options, throttle  # noqa: PLC0415 - paid by the first task, not by the import
     from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415 - likewise
 
-    options = definition.TaskOptions.checked(
+    chosen = options.TaskOptions.checked(
         id=id,
         dependencies=dependencies,
         retry=retry,
@@ -164,7 +164,7 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         throttle=throttle.checked(concurrency_key, max_concurrent, rate_limit),
         callbacks=Callbacks(on_success=on_success, on_failure=on_failure, on_retry=on_retry),
     )
-    return options.decorate if function is None else options.decorate(function)
+    return chosen.decorate if function is None else chosen.decorate(function)
 
 
 def __getattr__(name: str) -> object:

@@ -99,7 +99,7 @@ def workflow(
     from cloacina_sdk import gathering  # noqa: PLC0415
     from cloacina_sdk.assembly import WorkflowOptions  # noqa: PLC0415
     from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415
-    from cloacina_sdk.definition import timeout_in_ms  # noqa: PLC0415
+    from cloacina_sdk.options import timeout_in_ms  # noqa: PLC0415
 
     options = WorkflowOptions(
         description=description,

@@ -28,8 +28,8 @@ from cloacina.planner.events import (
 )
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
-from cloacina.planner.pools import OnePool, Pools
-from cloacina.planner.schedule import Limits, Sources
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.pools import OnePool, Pools
 from cloacina.planner.wishes import event_argument
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import Ask

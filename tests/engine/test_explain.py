@@ -21,10 +21,11 @@ from cloacina.errors import ExecutionNotFoundError, TaskNotFoundError
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity, StoredExecution, StoredTask
-from cloacina.planner.explain import explain_execution, explain_task
-from cloacina.planner.facts import Facts, Owner
+from cloacina.planner.explain.execution import explain_execution
+from cloacina.planner.explain.facts import Facts, Owner
+from cloacina.planner.explain.task import explain_task
 from cloacina.planner.memory import OpenWait, TaskMemory
-from cloacina.planner.standing import InQueue, Standing
+from cloacina.planner.queue.standing import InQueue, Standing
 from cloacina_sdk.waiting import WaitKind
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow

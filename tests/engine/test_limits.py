@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 from cloacina import Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder, task
-from cloacina.planner.claims import Question, Taken, Waiting
 from cloacina.planner.events import LimitsRead
+from cloacina.planner.queue.claims import Question, Taken, Waiting
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.spec import TaskSpec
 from cloacina_sdk.throttle import RateLimit, Throttle

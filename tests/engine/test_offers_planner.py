@@ -10,8 +10,7 @@ from cloacina.planner.events import Claimed, Identity
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves.concede import concede
 from cloacina.planner.offered import OffersSeen, SeenOffer
-from cloacina.planner.pools import Pool
-from cloacina.planner.schedule import Limits
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
@@ -211,8 +210,7 @@ def test_what_cannot_run_here_is_offered_and_never_started() -> None:
         def pool_of(self, identity: Identity, task: TaskSpec) -> Pool:
             return Pool(name=task.id, capacity=0 if task.id == "b" else None)
 
-    world = World(slots=5)
-    world.planner._schedule._limits = Limits(slots=5, pools=Nowhere())
+    world = World(slots=5, pools=Nowhere())
     see(world)
     execution = world.submit(THREE)
     assert sorted(world.started()) == ["a", "c"]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from cloacina.model.states import Answer
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner import direct
-from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import (
     Identity,
     Now,
@@ -24,6 +23,7 @@ from cloacina.planner.events import (
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.mailbox import SentEvent
 from cloacina.planner.moves.reopen import reopened
+from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store.batch import Batch
 from cloacina.store.direct import Settled
 from cloacina.store.graphs import parse_graph

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import EvictedError, StoreUnavailableError
 from cloacina.ownership.offering import Look, Sight
-from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
+from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store.direct import Settled
 from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts as AcceptsOffer

@@ -14,6 +14,7 @@ from simulation.log import ViolationError, require
 from simulation.scenario import Order
 from simulation.scripts import EVENTS, SECOND
 from simulation.snapshot import FINAL
+from simulation.waits import awaits_event
 
 if TYPE_CHECKING:
     from simulation.runner import SimulatedRunner
@@ -93,14 +94,17 @@ class People:
             self._asked.append((runner, wanted, runner.ask(wanted)))
 
     def send_to_all(self, rounds: int) -> None:
-        """Send what somebody may wait for, again and again."""
+        """Send whoever waits for an event all that there are, again and again.
+
+        Whoever waits for something else is left alone: nothing but that may wake it.
+        """
         world = self._world
-        rows = [snapshot.execution for snapshot in world.monitor.snapshots.values()]
-        unfinished = [row.id for row in rows if row.status not in FINAL]
-        for execution_id in unfinished:
+        known = world.monitor.snapshots.items()
+        waiting = [name for name, snapshot in known if awaits_event(snapshot)]
+        for execution_id in waiting:
             for name in EVENTS:
                 world.database.leave_command(self._event(execution_id, name))
-        if unfinished:
+        if waiting:
             world.ring(None)
         if rounds:  # some executions may yet be submitted
             world.after(20 * SECOND, partial(self.send_to_all, rounds - 1))

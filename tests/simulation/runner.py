@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, cast
 from cloacina.errors import EngineError, RunnerClosedError
 from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
-from cloacina.kernel.kernel import Kernel, Message
+from cloacina.kernel.inbox import Message
+from cloacina.kernel.kernel import Kernel
 from cloacina.kernel.requests import Ask, Await, Retry, Submission
 from cloacina.planner.events import Now, Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
-from cloacina.planner.schedule import Limits, Sources
+from cloacina.planner.queue.limits import Limits, Sources
 from cloacina.store.ownership import Unowned
 from cloacina.store.writer import GroupWriter
 from simulation.ends import NoThread, SimulatedClock, SimulatedExecutor, Witness
@@ -98,7 +99,7 @@ class SimulatedRunner:
     @property
     def has_mail(self) -> bool:
         """Whether messages wait for the next turn."""
-        return not self.kernel._inbox.empty()
+        return not self.kernel.inbox.is_empty
 
     def log(self, text: str) -> None:
         self.world.log.add(self.world.now_us, self.id, text)
@@ -189,7 +190,7 @@ class SimulatedRunner:
         self._next_turn_us = None
         if not self.is_alive or self._is_busy:
             return
-        if self.kernel._inbox.empty() and self.kernel._patience_s() != 0:
+        if self.kernel.inbox.is_empty and self.kernel._patience_s() != 0:
             self._plan_turn()
             return
         self._is_busy = self.gate.is_open = True
@@ -223,7 +224,7 @@ class SimulatedRunner:
         """Have the world call the next turn: a little after a message, or when a timer is due."""
         if self._is_busy or not self.is_alive:
             return
-        if not self.kernel._inbox.empty():
+        if not self.kernel.inbox.is_empty:
             wait_us = self.world.dice.choice((0, 0, 100, 5_000, 100_000))
         else:
             patience_s = self.kernel._patience_s()

@@ -209,6 +209,13 @@ def was_parked(attempt: AttemptRow, snapshot: Snapshot) -> bool:
     return own[:end].count("task_parked") > own[:end].count("task_unparked")
 
 
+def awaits_event(snapshot: Snapshot) -> bool:
+    """Whether some task of an execution that has not ended waits for an event."""
+    waits = [_memory(task).open for task in snapshot.tasks]
+    is_open = snapshot.execution.status not in FINAL
+    return is_open and any(wait is not None and wait.kind is WaitKind.EVENT for wait in waits)
+
+
 def _memory(task: TaskRow) -> TaskMemory:
     return memory_of(task.waits, task.checkpoint)
 

@@ -17,10 +17,10 @@ from cloacina.kernel.journal import fields_of
 from cloacina.kernel.meter import Meter
 from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.claims import Question
 from cloacina.planner.effects import CallCondition, Effect, StartAttempt
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
+from cloacina.planner.queue.claims import Question
 from cloacina.store.contract import Writer, Written
 
 _LOG = logging.getLogger("cloacina")

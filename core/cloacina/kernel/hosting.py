@@ -20,7 +20,7 @@ from cloacina.planner.events import AttemptEnded, SaidLine
 from cloacina.planner.guests import ClaimedOffer, GuestReport, Guests, OpenOffer
 from cloacina.planner.offered import OffersSeen
 from cloacina.planner.planner import Planner
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.waiting import Wait

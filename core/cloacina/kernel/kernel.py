@@ -6,18 +6,12 @@ sleeps until a message comes or the planner's next timer is due, and an idle one
 """
 
 import logging
-import queue
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import replace
-from typing import TypeAlias
 
 from cloacina.errors import (
     EngineError,
-    EngineThreadError,
     EvictedError,
-    KernelFailedError,
     OwnershipLostError,
     RunnerClosedError,
 )
@@ -27,23 +21,24 @@ from cloacina.kernel.commit import Committer
 from cloacina.kernel.conditions import Conditions
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.hosting import Hosting
+from cloacina.kernel.inbox import Inbox, Message
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.lookout import Lookout
 from cloacina.kernel.meter import Meter
 from cloacina.kernel.observe import Observer
+from cloacina.kernel.parts import Parts
 from cloacina.kernel.requests import (
     Ask,
     Await,
     Inquire,
     LinesWait,
     LookAround,
-    Request,
     Retry,
     Stop,
     Submission,
 )
-from cloacina.kernel.waiters import Waiters, refuse, tell
-from cloacina.model.states import Answer, Wish
+from cloacina.kernel.waiters import Waiters, tell
+from cloacina.kernel.wishes import Wishes
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
     AnswerAsk,
@@ -60,26 +55,16 @@ from cloacina.planner.events import (
     AttemptEnded,
     AttemptSaid,
     Claimed,
-    ConditionTold,
     Event,
     LimitsRead,
-    Requested,
     TimePassed,
-    Verdict,
 )
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
 from cloacina.planner.restore import restored
-from cloacina.store.commands import AT_ONCE
 from cloacina.store.contract import Writer
-from cloacina.store.direct import Settled
-from cloacina.store.migration import FindTarget
-from cloacina_sdk.executor import Reply
 
 _LOG = logging.getLogger("cloacina")
-
-Message: TypeAlias = Request | AttemptEnded | Asked | ConditionTold
-"""What other threads leave for the kernel."""
 
 
 class Kernel:
@@ -96,15 +81,14 @@ class Kernel:
     ) -> None:
         """Bring the parts together; ``start`` begins, once all attributes are set."""
         self.dispatcher: Dispatcher
-        self.find_target: FindTarget
         self.conditions: Conditions
-        self.max_event_bytes = 0
         self._planner = planner
         self._writer = writer
         self._neighbours = neighbours
         self._observer = observer
         self._clock = clock
         self.meter = Meter()
+        self.inbox = Inbox()
         self._committer = Committer(
             planner=planner, writer=writer, neighbours=neighbours, clock=clock, meter=self.meter
         )
@@ -115,63 +99,36 @@ class Kernel:
         self._waiters = Waiters()
         self._asks = Asks()
         self.logbook = LogBook(clock, lambda: self.send(LinesWait()))
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        parts = Parts(
+            planner=planner,
+            neighbours=neighbours,
+            clock=clock,
+            inbox=self.inbox,
+            lookout=self._lookout,
+            waiters=self._waiters,
+        )
+        self.wishes = Wishes(parts, self._step, self._end)
         self._stop: Stop | None = None
-        self._has_obeyed = False
-        """Whether commands are answered in this turn."""
-        self._migrations: list[tuple[Requested, Future[Verdict] | None]] = []
-        """Asked for in this turn, here or (without a future) by commands."""
-        self._failure: KernelFailedError | None = None
-        self._gate = threading.Lock()
-        self._is_closed = False
-        self._is_over = False
-        """Whether nobody takes messages any more."""
         self._thread = threading.Thread(target=self._run, name="cloacina-kernel", daemon=True)
 
     def start(self) -> None:
         """Begin; what a dead runner left behind is taken over first."""
-        self._inbox.put(LookAround())
+        self.inbox.look_around()
+        self.inbox.reader = self._thread
         self._thread.start()
 
     def send(self, message: Message) -> None:
-        """Leave a message.
-
-        Raises:
-            RunnerClosedError: for a submission or wait after the kernel was told to stop.
-            KernelFailedError: likewise, after it failed.
-            EngineThreadError: likewise, on the kernel's own thread.
-        """
-        if isinstance(message, Submission | Await | Ask | Retry | Inquire):
-            self._refuse_own_thread()
-            with self._gate:  # no submission may slip in behind the last look at the inbox
-                if self._failure is not None:
-                    raise self._failure
-                if self._is_closed:
-                    raise RunnerClosedError
-                self._inbox.put(message)
-        elif isinstance(message, Asked):
-            with self._gate:
-                is_over = self._is_over
-                if not is_over:
-                    self._inbox.put(message)
-            if is_over:
-                message.answer(Reply.LOST)
-        else:
-            self._inbox.put(message)
+        """Leave a message (see ``Inbox.put``)."""
+        self.inbox.put(message)
 
     def stop(self, give_up_after_s: float) -> None:
         """Let attempts that run end for at most that long, release what is owned, and end."""
-        self._refuse_own_thread()
-        with self._gate:
-            self._is_closed = True
+        self.inbox.refuse_reader()
+        self.inbox.close()
         give_up_at_us = self._clock.now().monotonic_us + int(give_up_after_s * 1_000_000)
         self._committer.give_up_at(give_up_at_us)  # it may be busy with the database just now
-        self._inbox.put(Stop(give_up_at_us))
+        self.inbox.put(Stop(give_up_at_us))
         self._thread.join()
-
-    def _refuse_own_thread(self) -> None:
-        if threading.current_thread() is self._thread:
-            raise EngineThreadError
 
     def _run(self) -> None:
         try:
@@ -179,12 +136,12 @@ class Kernel:
                 self._turn()
         except BaseException as error:  # noqa: BLE001 - the thread's last words must reach the waiters
             _LOG.critical("the engine's thread failed", exc_info=error)
-            with self._gate:
-                self._failure = KernelFailedError(error)
+            self.inbox.fail(error)
         finally:
-            self._dismiss(self._failure or RunnerClosedError())
+            failure = self.inbox.failure
+            self._dismiss(failure or RunnerClosedError())
             self._writer.close()
-            if self._failure is not None:
+            if failure is not None:
                 self._neighbours.leave()  # so that others take over what this one cannot plan
 
     def _is_finished(self) -> bool:
@@ -203,7 +160,7 @@ class Kernel:
         if committed.has_written:
             self._neighbours.tell_of_changes()
         if committed.has_joined_again or committed.has_conceded:
-            self._inbox.put(LookAround())
+            self.inbox.look_around()
         self._hosting.settle(committed.gone)
         self._waiters.answer(committed.gone)
         for execution_id, error in committed.gone.items():
@@ -217,11 +174,7 @@ class Kernel:
         has_freed = self._planner.take_freed()
         if has_freed or any(isinstance(effect, ExecutionEnded) for effect in committed.due):
             self._neighbours.tell_of_ends()
-        self._migrate()
-        if self._has_obeyed:
-            self._has_obeyed = False
-            self._neighbours.tell_of_answers()
-            self._look_for_answers()  # some may be to commands of our own
+        self.wishes.finish_turn()
         if self._planner.awaited_keys:
             self._lookout.wait_for_keys()
         if committed.has_news:
@@ -231,18 +184,18 @@ class Kernel:
     def _wait_elsewhere(self) -> None:
         """Have whoever waits for an execution of ours hear of its end from those who have it now."""
         self._neighbours.ask_for_ends()
-        self._inbox.put(LookAround())
+        self.inbox.look_around()
 
     def _host(self) -> None:
         """Tell owners how guests ended, and let others in."""
         if self._hosting.report():
-            self._inbox.put(LookAround())  # this runner may own what it ran as a guest
+            self.inbox.look_around()  # this runner may own what it ran as a guest
         try:
             if self._stop is None:
                 self._hosting.claim(self.dispatcher)
         except EvictedError as error:
             self._committer.note_eviction(error)
-            self._inbox.put(LookAround())
+            self.inbox.look_around()
 
     def _take(self, message: Message | Event | AttemptSaid) -> list[Effect]:
         effects: list[Effect] = []
@@ -254,9 +207,9 @@ class Kernel:
                 self._neighbours.ask_for_ends()
                 self._look_for_ends([message.execution_id])
             case Ask():
-                effects = self._grant(message)
+                effects = self.wishes.grant(message)
             case Retry():
-                self._retry(message)
+                self.wishes.retry(message)
             case Inquire():
                 tell([message.answered], self._planner.standing(message.execution_id))
             case AttemptSaid():
@@ -299,107 +252,6 @@ class Kernel:
         self._hosting.end(ended, is_told=is_own, lines=lines)
         return self._step(ended)
 
-    def _grant(self, ask: Ask) -> list[Effect]:
-        """Do what is asked of an execution of ours, or of nobody's, or leave it to its owner."""
-        wanted = self._limited(ask.wanted)
-        if wanted.wish == Wish.MIGRATE:
-            self._migrations.append((wanted, ask.answered))
-            return []
-        if self._planner.owns(wanted.execution_id):
-            # it never was in the inbox, where nobody would look for the answer
-            here = replace(wanted, command_id=None)
-            effects, verdict = self._planner.grant(here, self._clock.now())
-            self._waiters.answer_later(wanted.execution_id, ask.answered, verdict)
-            return effects
-        try:
-            settled = self._neighbours.settle(wanted, self._clock.now(), is_new=True)
-        except EngineError as error:
-            self._lookout.note(error)  # it may be written nevertheless
-            refuse([ask.answered], error)
-            return []
-        if settled.verdict is None:
-            self._waiters.expect_answer(wanted.command_id or "", ask.answered)
-            self._inbox.put(LookAround())  # its owner may be dead
-        else:
-            self._follow(settled)
-            tell([ask.answered], settled.verdict)
-        return []
-
-    def _retry(self, request: Retry) -> None:
-        """Have an execution run again that has ended; whoever knows it goes on with it."""
-        try:
-            execution = self._neighbours.retry(
-                request.execution_id, self._clock.now().utc_us, from_failed=request.from_failed
-            )
-        except EngineError as error:
-            self._lookout.note(error)  # it may be written nevertheless
-            refuse([request.reopened], error)
-            return
-        self._follow(Settled(None, execution if execution.status.is_final else None))
-        tell([request.reopened], None)
-        self._inbox.put(LookAround())
-
-    def _obey(self) -> list[Effect]:
-        """Do what others left in the inbox for what is ours, or nobody's."""
-        effects: list[Effect] = []
-        is_any_done = False
-        commands = self._lookout.commands()
-        for command in map(self._limited, commands):
-            if command.wish == Wish.MIGRATE:
-                self._migrations.append((command, None))
-            elif self._planner.owns(command.execution_id):
-                effects += self._step(command)
-                self._has_obeyed = is_any_done = True
-            else:
-                settled = self._lookout.settle(command)
-                self._follow(settled)
-                is_any_done |= settled.verdict is not None
-        if is_any_done and (len(commands) == AT_ONCE or any(map(_may_be_long, commands))):
-            self._inbox.put(LookAround())  # there may be more
-        return effects
-
-    def _limited(self, wanted: Requested) -> Requested:
-        """Return a wish with what this runner allows of its argument."""
-        limit = self.max_event_bytes
-        return replace(wanted, largest_bytes=limit) if _may_be_long(wanted) else wanted
-
-    def _migrate(self) -> None:
-        """Change executions to other versions, now that all of this turn is written."""
-        while self._migrations:
-            wanted, answered = self._migrations.pop(0)
-            try:
-                settled = self._neighbours.migrate(
-                    wanted, self.find_target, self._clock.now(), is_new=answered is not None
-                )
-            except EngineError as error:
-                self._lookout.note(error)
-                refuse([answered] if answered else [], error)
-                continue
-            if settled.verdict is None:
-                if answered is not None:
-                    self._waiters.expect_answer(wanted.command_id or "", answered)
-                    self._inbox.put(LookAround())  # its owner may be dead
-                continue
-            if settled.verdict.answer is Answer.GRANTED:
-                self._planner.forget(wanted.execution_id)
-                self._inbox.put(LookAround())
-            self._follow(settled)
-            tell([answered] if answered else [], settled.verdict)
-            self._has_obeyed |= answered is None
-
-    def _follow(self, settled: Settled) -> None:
-        """Tell what became of an execution that nobody owned."""
-        self._neighbours.tell_of_changes()
-        if settled.ended is not None:
-            self._end(settled.ended)
-            self._neighbours.tell_of_ends()
-        elif settled.verdict is not None and settled.verdict.answer is Answer.GRANTED:
-            self._inbox.put(LookAround())  # somebody has to bring it to its end, or go on with it
-
-    def _look_for_answers(self) -> None:
-        for command_id, verdict in self._lookout.answers(self._waiters.open_commands).items():
-            self._waiters.tell_answer(command_id, verdict)
-
     def _look_around(self) -> list[Effect]:
         """Take over what is free, tell of what ended elsewhere, obey what others ask."""
         effects: list[Effect] = []
@@ -413,8 +265,8 @@ class Kernel:
             except EvictedError as error:
                 self._committer.note_eviction(error)
         self._look_for_ends(self._waiters.awaited)
-        effects += self._obey()
-        self._look_for_answers()
+        effects += self.wishes.obey()
+        self.wishes.look_for_answers()
         awaited = self._planner.awaited_keys
         taken = self._lookout.taken(awaited) if awaited else None
         if taken is not None:
@@ -438,7 +290,7 @@ class Kernel:
         However often it is time to look around, one look after all else is enough.
         """
         is_time_to_look = False
-        for message in self._waiting_messages():
+        for message in self.inbox.take(self._patience_s()):
             if isinstance(message, LookAround):
                 is_time_to_look = True
             else:
@@ -450,14 +302,6 @@ class Kernel:
         due = self._planner.next_due_us
         if due is not None and due <= self._clock.now().monotonic_us:
             yield TimePassed()
-
-    def _waiting_messages(self) -> Iterator[Message]:
-        try:
-            yield self._inbox.get(timeout=self._patience_s())
-        except queue.Empty:
-            return
-        for _ in range(self._inbox.qsize()):
-            yield self._inbox.get()
 
     def _patience_s(self) -> float | None:
         moments = [
@@ -508,23 +352,6 @@ class Kernel:
 
     def _dismiss(self, error: EngineError) -> None:
         """Tell everybody who still waits that this kernel will not answer."""
-        with self._gate:
-            self._is_closed = self._is_over = True
-            left = [self._inbox.get() for _ in range(self._inbox.qsize())]
-        for message in left:
-            if isinstance(message, Submission):
-                refuse([message.accepted, message.ended], error)
-            elif isinstance(message, Await):
-                refuse([message.ended], error)
-            elif isinstance(message, Ask | Inquire):
-                refuse([message.answered], error)
-            elif isinstance(message, Retry):
-                refuse([message.reopened], error)
-            elif isinstance(message, Asked):
-                message.answer(Reply.LOST)
+        self.inbox.dismiss(error)
         self._waiters.dismiss(error)
         self._asks.dismiss(self._ask_to_end)
-
-
-def _may_be_long(wanted: Requested) -> bool:
-    return wanted.wish == Wish.SEND_EVENT

@@ -12,8 +12,8 @@ from cloacina.errors import (
 from cloacina.kernel.clock import Clock
 from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
-from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Requested, StoredExecution, Verdict
+from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store.direct import Settled
 
 _LOG = logging.getLogger("cloacina")

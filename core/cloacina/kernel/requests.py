@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cloacina.planner.events import Requested, Submitted, Verdict
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

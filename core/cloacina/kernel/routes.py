@@ -11,7 +11,7 @@ from cloacina.errors import WrongExecutorError
 from cloacina.executors.routing import BUILT_IN, LOOP, THREAD, WORKER, RoutingConfig
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.executor import TaskExecutor
 from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.spec import TaskSpec

@@ -9,10 +9,10 @@ from typing import ClassVar, Final
 from cloacina.errors import EngineError, ExecutionNotRetryableError
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
-from cloacina.planner.claims import Question, Taken
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.guests import ClaimedOffer, GuestReport
+from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store import commands, direct, limits, migration, ownership, reader
 from cloacina.store.contract import Database
 from cloacina.store.migration import FindTarget

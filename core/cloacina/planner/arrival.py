@@ -22,7 +22,7 @@ def submit(progress: Progress, event: Submitted, now: Now) -> list[Effect]:
     execution.record("execution_submitted", now.utc_us)
     execution.move(ExecutionStatus.RUNNING)
     execution.started_at_us = now.utc_us
-    progress.schedule.limit(execution, now)
+    progress.schedule.deadlines.limit(execution, now)
     ready = decide.grow(execution, execution.topology, now.utc_us)
     return progress.advance(execution, ready, now)
 
@@ -40,7 +40,7 @@ def claim(progress: Progress, event: Claimed, now: Now) -> list[Effect]:
     standstill.resume(schedule, execution, now)
     for task in list(execution.running):
         if task.runner is None or execution.stopping is not None:
-            ready += settle.lose(execution, task, now.utc_us, schedule.max_losses)
+            ready += settle.lose(execution, task, now.utc_us, schedule.limits.max_losses)
     effects: list[Effect] = []
     if any(stop.calls_for_stop(execution, task) for task in execution.tasks):
         effects, ready = progress.stop(execution, StopReason.FAIL_FAST, now), []

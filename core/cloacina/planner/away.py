@@ -98,4 +98,4 @@ def _watch(
 ) -> None:
     """Limit the time of an attempt that another runner has."""
     progress.schedule.offers.note_away(execution, task)
-    progress.schedule.limit_attempt(execution, task, now, spent_us)
+    progress.schedule.deadlines.limit_attempt(execution, task, now, spent_us)

@@ -15,8 +15,8 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import settle
 from cloacina.planner.moves import wait as moves
 from cloacina.planner.progress import Progress
+from cloacina.planner.queue.timers import Alarm, Timer
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.waiting import Wait, WaitKind
 
@@ -47,7 +47,7 @@ def begin(progress: Progress, execution: ExecutionState, task: TaskState, now: N
     """Watch for the end of a task's wait, which began just now or in another runner."""
     if _end_if_over(execution, task, now):
         return progress.advance(execution, [task], now)
-    progress.schedule.limit_wait(execution, task, now)
+    progress.schedule.deadlines.limit_wait(execution, task, now)
     return _call(progress, execution, task)
 
 
@@ -74,7 +74,7 @@ def hear(progress: Progress, told: ConditionTold, now: Now) -> list[Effect]:
     if told.answer:
         moves.end_wait(execution, task, now.utc_us)
         return progress.advance(execution, [task], now)
-    progress.schedule.poll_later(execution, task, now)
+    progress.schedule.deadlines.poll_later(execution, task, now)
     return []
 
 
@@ -139,7 +139,7 @@ def _fail(
     jitter = progress.schedule.jitter()
     ready, delay_us = moves.fail_wait(execution, task, failure, jitter, now.utc_us)
     if delay_us is not None:
-        progress.schedule.retry_after(execution, task, delay_us, now)
+        progress.schedule.deadlines.retry_after(execution, task, delay_us, now)
     failed = WaitFailed(
         execution=execution,
         task_number=task.number,

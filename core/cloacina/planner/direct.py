@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cloacina.planner.events import Claimed, Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.planner import Planner
-from cloacina.planner.schedule import Limits, Sources
+from cloacina.planner.queue.limits import Limits, Sources
 
 
 @dataclass(frozen=True, slots=True)

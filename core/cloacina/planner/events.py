@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from cloacina.model.states import Answer
 from cloacina.model.topology import Topology
-from cloacina.planner.claims import Taken
 from cloacina.planner.mailbox import SentEvent
 from cloacina.planner.memory import NOTHING_KEPT, TaskMemory
 from cloacina.planner.offered import OffersSeen, SeenOffer
+from cloacina.planner.queue.claims import Taken
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.executor import Ask
 from cloacina_sdk.outcome import TaskFailure

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cloacina.model.states import TaskStatus
-from cloacina.planner.slots import Place
+from cloacina.planner.queue.slots import Place
 from cloacina.planner.task import TaskState
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.json_text import JsonValue, decode, encode, kind_of

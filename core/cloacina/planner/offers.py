@@ -17,7 +17,7 @@ from cloacina.model.states import ExecutionStatus
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import attempt
-from cloacina.planner.slots import Place, Slots
+from cloacina.planner.queue.slots import Place, Slots
 from cloacina.planner.task import TaskState
 
 MOST_OFFERED: Final = 256

@@ -12,8 +12,7 @@ Rules it upholds:
 from collections.abc import Collection, Iterable
 from typing import assert_never
 
-from cloacina.planner import arrival, asked, away, deferral, standstill, waiting
-from cloacina.planner.claims import Taken, Waiting
+from cloacina.planner import arrival, asked, away, deferral, standstill
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import (
     AttemptAsked,
@@ -34,8 +33,11 @@ from cloacina.planner.grant import grant
 from cloacina.planner.moves.withdrawal import take_back
 from cloacina.planner.offered import OffersSeen, SeenOffer
 from cloacina.planner.progress import Progress
-from cloacina.planner.schedule import Limits, Schedule, Sources
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue import waiting
+from cloacina.planner.queue.claims import Taken, Waiting
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.schedule import Schedule
+from cloacina.planner.queue.standing import Standing
 from cloacina.planner.task import TaskState
 from cloacina.planner.wake import wake
 from cloacina_sdk.waiting import Wait
@@ -186,7 +188,7 @@ class Planner:
     @property
     def next_due_us(self) -> int | None:
         """The monotonic time at which ``TimePassed`` is wanted, if any."""
-        return self._schedule.next_due_us
+        return self._schedule.deadlines.next_due_us
 
     @property
     def has_offers(self) -> bool:

@@ -10,7 +10,7 @@ from cloacina.planner.expansion import NoListError
 from cloacina.planner.in_flight import InFlight
 from cloacina.planner.moves import conclude, decide, finish, mapped, settle, stop
 from cloacina.planner.offered import StopWish
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.schedule import Schedule
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.throttle import UnknownKeyError
@@ -51,7 +51,7 @@ class Progress:
             if task.status is TaskStatus.NOT_STARTED:
                 decide.hold(execution, task, now.utc_us)
         if not execution.unfinished and not execution.status.is_final:
-            conclude.conclude(execution, now.utc_us, self.schedule.max_context_bytes)
+            conclude.conclude(execution, now.utc_us, self.schedule.limits.max_context_bytes)
             effects.append(ExecutionEnded(execution=execution))
         return effects
 
@@ -123,13 +123,13 @@ class Progress:
         jitter = self.schedule.jitter()
         ready, delay_us = settle.fail(execution, task, failure, jitter, now.utc_us)
         if delay_us is not None:
-            self.schedule.retry_after(execution, task, delay_us, now)
+            self.schedule.deadlines.retry_after(execution, task, delay_us, now)
         settled = _settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
         return [settled, *self.follow(execution, task, ready, now)]
 
     def lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
         """Take the loss of an attempt with the runner that had it."""
-        ready = settle.lose(execution, task, now.utc_us, self.schedule.max_losses)
+        ready = settle.lose(execution, task, now.utc_us, self.schedule.limits.max_losses)
         return self.follow(execution, task, ready, now)
 
     def follow(
@@ -153,7 +153,7 @@ class Progress:
         effects: list[Effect] = []
         for task in stop.stop(execution, reason, now.utc_us):
             effects += ask_to_end(execution, task, now, is_kill=False)
-            self.schedule.give_grace(execution, task, now)
+            self.schedule.deadlines.give_grace(execution, task, now)
         return effects
 
 

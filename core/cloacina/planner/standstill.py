@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cloacina.model.states import TaskStatus
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.schedule import Schedule
 from cloacina.planner.task import TaskState
 
 
@@ -21,16 +21,16 @@ def note(schedule: Schedule, execution: ExecutionState, now: Now) -> None:
     only_waits = only_waits and execution.can_be_stopped
     if only_waits and execution.waits_since_us is None:
         execution.waits_since_us = now.utc_us
-        schedule.suspend(execution, now)
+        schedule.deadlines.suspend(execution, now)
     elif not only_waits and execution.waits_since_us is not None:
         _count(execution, now)
-        schedule.limit(execution, now)
+        schedule.deadlines.limit(execution, now)
 
 
 def resume(schedule: Schedule, execution: ExecutionState, now: Now) -> None:
     """Start the clock of an execution that was claimed; it may have stood still since then."""
     _count(execution, now)
-    schedule.limit(execution, now)
+    schedule.deadlines.limit(execution, now)
 
 
 def _count(execution: ExecutionState, now: Now) -> None:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from cloacina.model.states import AttemptOutcome
-from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.events import SaidLine, Verdict
 from cloacina.planner.mailbox import SentEvent
 from cloacina.planner.offered import OfferChanges
+from cloacina.planner.queue.claims import NOTHING, Claim
 from cloacina.planner.task import TaskState
 from cloacina_sdk.outcome import TaskFailure
 

@@ -7,14 +7,14 @@ from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import settle
 from cloacina.planner.progress import Progress, ask_to_end
+from cloacina.planner.queue.timers import Alarm, Timer
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer
 
 
 def wake(progress: Progress, now: Now) -> list[Effect]:
     """Ring the timers that are due, and fill the slots that this frees."""
     effects: list[Effect] = []
-    for timer in progress.schedule.take_due(now):
+    for timer in progress.schedule.deadlines.take_due(now):
         execution = progress.in_flight.get(timer.execution_id)
         if execution is not None:
             effects += _ring(progress, timer, execution, now)

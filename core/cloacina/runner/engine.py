@@ -24,8 +24,8 @@ from cloacina.planner.events import Identity, Requested, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves.migrate import Target
 from cloacina.planner.planner import Planner
-from cloacina.planner.schedule import Limits, Sources
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.standing import Standing
 from cloacina.runner.config import DefaultRunnerConfig
 from cloacina.runner.events import Bulletin
 from cloacina.runner.fleet import Fleet
@@ -86,8 +86,8 @@ class Engine:
             timeout_ms=_milliseconds(config.task_timeout_seconds),
             max_context_bytes=config.max_context_bytes,
         )
-        self._kernel.find_target = self._target
-        self._kernel.max_event_bytes = config.max_context_bytes
+        self._kernel.wishes.find_target = self._target
+        self._kernel.wishes.max_event_bytes = config.max_context_bytes
         self.conditions = self._kernel.conditions = Conditions(fleet.bodies.function)
         self.conditions.send = self._kernel.send
         age_s = config.retention_seconds
@@ -155,7 +155,7 @@ class Engine:
     @property
     def max_event_bytes(self) -> int:
         """How long the payload of an event may be; 0 for no limit."""
-        return self._kernel.max_event_bytes
+        return self._kernel.wishes.max_event_bytes
 
     def retry(self, execution_id: str, *, from_failed: bool) -> None:
         """Have an execution that failed or was cancelled run again, and return when that is so."""

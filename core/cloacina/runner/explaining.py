@@ -8,9 +8,10 @@ from cloacina.kernel.routes import Routes
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
 from cloacina.planner.events import StoredExecution
-from cloacina.planner.explain import explain_execution, explain_task
-from cloacina.planner.facts import Facts, Owner
-from cloacina.planner.standing import Standing
+from cloacina.planner.explain.execution import explain_execution
+from cloacina.planner.explain.facts import Facts, Owner
+from cloacina.planner.explain.task import explain_task
+from cloacina.planner.queue.standing import Standing
 from cloacina.runtime import Runtime
 from cloacina.store.owner import StoredOwner
 from cloacina.store.sqlite import sidecar_of

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from cloacina.planner.claims import Question, Taken
+from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store.tables import ATTEMPTS
 
 _Value = TypeVar("_Value")

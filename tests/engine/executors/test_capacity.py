@@ -2,7 +2,7 @@
 
 from cloacina.model.states import Wish
 from cloacina.planner.events import Identity
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.spec import TaskSpec
 from engine.graphs import World, a_failure, a_task, a_workflow
 

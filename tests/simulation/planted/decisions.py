@@ -10,7 +10,7 @@ from cloacina.planner.events import AttemptEnded, Now, StoredExecution
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import conclude, decide, settle
 from cloacina.planner.progress import Progress
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.deadlines import Deadlines
 from cloacina.planner.task import TaskState
 from simulation.planted.fault import Patch, Planted
 
@@ -64,18 +64,18 @@ def _starts_early(patch: Patch) -> None:
 
 
 def _retries_at_once(patch: Patch) -> None:
-    original = Schedule.retry_after
+    original = Deadlines.retry_after
 
     def retry_after(
-        self: Schedule, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
+        self: Deadlines, execution: ExecutionState, task: TaskState, _delay_us: int, now: Now
     ) -> None:
         original(self, execution, task, 0, now)
 
-    patch.setattr(Schedule, "retry_after", retry_after)
+    patch.setattr(Deadlines, "retry_after", retry_after)
 
 
 def _timers_lost(patch: Patch) -> None:
-    patch.setattr(Schedule, "retry_after", lambda *_: None)
+    patch.setattr(Deadlines, "retry_after", lambda *_: None)
 
 
 def _failure_unnoticed(patch: Patch) -> None:
@@ -116,7 +116,7 @@ PLANTED = {
         _forgotten_token, "body did not|is not what it reported|stored another"
     ),
     "a completed task that runs again": Planted(
-        _completed_runs_again, "after its end|before its dep|wait although slots"
+        _completed_runs_again, "after its end|before its dep|wait although slots|never ended"
     ),
     "an output that is forgotten": Planted(_output_forgotten, "saw|found|must be skipped"),
     "a start that is early": Planted(

@@ -6,11 +6,11 @@ from typing import Any
 from cloacina.planner.effects import Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.lanes import Lanes
 from cloacina.planner.moves import withdrawal
 from cloacina.planner.planner import Planner
-from cloacina.planner.schedule import Schedule
-from cloacina.planner.slots import Slots
+from cloacina.planner.queue.lanes import Lanes
+from cloacina.planner.queue.schedule import Schedule
+from cloacina.planner.queue.slots import Slots
 from cloacina.planner.task import TaskState
 from simulation.memory_writer import SimulatedLink
 from simulation.planted.fault import Patch, Planted

@@ -9,9 +9,9 @@ from cloacina.planner.effects import CallCondition, Effect
 from cloacina.planner.events import Now
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.mailbox import Mailbox, SentEvent
-from cloacina.planner.schedule import Schedule
+from cloacina.planner.queue.deadlines import Deadlines
+from cloacina.planner.queue.timers import Alarm
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm
 from cloacina.store.batch import Batch
 from simulation.memory_writer import SimulatedLink
 from simulation.planted.fault import Patch, Planted
@@ -27,21 +27,21 @@ def _first_event_again(patch: Patch) -> None:
 
 
 def _ends_early(patch: Patch) -> None:
-    def limit_wait(self: Schedule, execution: ExecutionState, task: TaskState, now: Now) -> None:
+    def limit_wait(self: Deadlines, execution: ExecutionState, task: TaskState, now: Now) -> None:
         wait = task.memory.open
         if wait is not None and wait.longest_us is not None:
             due_us = now.monotonic_us + wait.longest_us // 2
             self._timers.arm(Alarm.WAIT, due_us, execution.id, task=task)
 
-    patch.setattr(Schedule, "limit_wait", limit_wait)
+    patch.setattr(Deadlines, "limit_wait", limit_wait)
 
 
 def _never_rings(patch: Patch) -> None:
-    patch.setattr(Schedule, "limit_wait", lambda *_: None)
+    patch.setattr(Deadlines, "limit_wait", lambda *_: None)
 
 
 def _called_once(patch: Patch) -> None:
-    patch.setattr(Schedule, "poll_later", lambda *_: None)
+    patch.setattr(Deadlines, "poll_later", lambda *_: None)
 
 
 def _calls_need_commits(patch: Patch) -> None:
@@ -89,6 +89,6 @@ PLANTED = {
     "an event that is not written": Planted(
         _events_lost, "before it was sent|answers Verdict|numbered"
     ),
-    "a lost body that nobody tells": Planted(_lost_untold, "hangs"),
+    "a lost body that nobody tells": Planted(_lost_untold, "hangs|lacks slots"),
     "a clock that does not stand still": Planted(_clock_goes_on, "goes on while"),
 }

@@ -42,7 +42,9 @@ PLANTED = {
     "a wish that is granted after the end": Planted(
         _wish_after_the_end, "must end as|is not legal"
     ),
-    "an answer that is not written": Planted(_replies_lost, "was not told|in circles"),
+    "an answer that is not written": Planted(
+        _replies_lost, "was not told|in circles|was sent twice"
+    ),
     "a retry that forgets what depends on it": Planted(_dependents_kept, "no event of the reset"),
     "a retry that counts old failures": Planted(_budget_kept, "was reset to"),
 }

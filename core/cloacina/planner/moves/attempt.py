@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from cloacina.model.states import AttemptOutcome, SubStatus, TaskStatus
-from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.offered import Offering, Settlement
+from cloacina.planner.queue.claims import NOTHING, Claim
 from cloacina.planner.task import TaskState
 from cloacina.planner.unsaved import AttemptEnd, AttemptStart
 from cloacina_sdk.outcome import TaskFailure

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from cloacina.model.states import TaskStatus
-from cloacina.planner.claims import NOTHING
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves import decide
+from cloacina.planner.queue.claims import NOTHING
 from cloacina.planner.task import TaskState
 from cloacina.planner.unsaved import AttemptStart
 

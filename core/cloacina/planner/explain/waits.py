@@ -2,7 +2,7 @@
 
 from cloacina.model.explanation import Explanation, Reason
 from cloacina.planner.events import StoredTask
-from cloacina.planner.facts import Facts
+from cloacina.planner.explain.facts import Facts
 from cloacina.planner.memory import OpenWait
 from cloacina_sdk.waiting import WaitKind
 

@@ -1,10 +1,10 @@
 """Say how what is ready waits here, to whoever asks: for a slot, a key, a rate, or its delay."""
 
 from cloacina.model.states import SubStatus, TaskStatus
-from cloacina.planner.claims import Waiting
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.schedule import Schedule
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.claims import Waiting
+from cloacina.planner.queue.schedule import Schedule
+from cloacina.planner.queue.standing import Standing
 from cloacina.planner.task import TaskState
 
 
@@ -64,6 +64,6 @@ def _waits_for_limit(
 
 def _waits_for_slot(schedule: Schedule, execution: ExecutionState, task: TaskState) -> Waiting:
     if not schedule.free_slots:
-        return Waiting(kind="slot", limit=schedule.max_slots)
+        return Waiting(kind="slot", limit=schedule.limits.slots)
     pool = schedule.pool_of(execution, task)
     return Waiting(kind="slot", name=pool.name, limit=pool.capacity)

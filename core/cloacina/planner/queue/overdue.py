@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cloacina.planner.pools import Pool
+from cloacina.planner.queue.pools import Pool
 from cloacina_sdk.outcome import TaskFailure
 
 _LIKE_TIMEOUT: Final = ("TimeoutError", "OSError", "Exception", "BaseException")

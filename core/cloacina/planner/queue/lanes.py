@@ -12,10 +12,10 @@ Rules it upholds:
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cloacina.planner.claims import Claim, Taken
 from cloacina.planner.events import Now
-from cloacina.planner.parking import Parking
-from cloacina.planner.slots import Place
+from cloacina.planner.queue.claims import Claim, Taken
+from cloacina.planner.queue.parking import Parking
+from cloacina.planner.queue.slots import Place
 from cloacina_sdk.throttle import RateLimit, Throttle
 
 

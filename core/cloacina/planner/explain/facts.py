@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cloacina.planner.events import StoredExecution
-from cloacina.planner.standing import Standing
+from cloacina.planner.queue.standing import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ takes a place in its pool along with the slot; a full pool holds up nobody who w
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
-from cloacina.planner.pools import Pool
-from cloacina.planner.standing import InQueue
+from cloacina.planner.queue.pools import Pool
+from cloacina.planner.queue.standing import InQueue
 
 
 @dataclass(frozen=True, slots=True, order=True)

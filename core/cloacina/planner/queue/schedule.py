@@ -1,22 +1,22 @@
 """When and whether attempts start: limits, slots, the queue for them, and timers."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus
-from cloacina.planner import overdue
-from cloacina.planner.claims import NOTHING, Claim
 from cloacina.planner.effects import AnswerAsk, StartAttempt
 from cloacina.planner.events import Identity, Now
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.lanes import Lanes
 from cloacina.planner.moves import attempt, mapped, wait
 from cloacina.planner.offers import Offers
-from cloacina.planner.pools import OnePool, Pool, Pools
-from cloacina.planner.slots import Place, Slots
+from cloacina.planner.queue import overdue
+from cloacina.planner.queue.claims import NOTHING, Claim
+from cloacina.planner.queue.deadlines import Deadlines
+from cloacina.planner.queue.lanes import Lanes
+from cloacina.planner.queue.limits import Limits, Sources
+from cloacina.planner.queue.pools import Pool
+from cloacina.planner.queue.slots import Place, Slots
 from cloacina.planner.task import TaskState
-from cloacina.planner.timers import Alarm, Timer, Timers
 from cloacina_sdk.executor import Reply
 from cloacina_sdk.mapped import Element
 from cloacina_sdk.namespace import TaskNamespace
@@ -24,70 +24,19 @@ from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where the planner's few unpredictable values come from."""
-
-    new_token: Callable[[], str]
-    jitter: Callable[[], float]
-    """Draws from [0, 1)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a runner allows.
-
-    Attributes:
-        slots: how many attempts may run at once.
-        attempt_timeout_us: for tasks that name none of their own; ``None`` for no limit.
-        grace_us: between asking an attempt to end and giving it up.
-        pools: what limits attempts beside the slots.
-        max_losses: how many attempts of a task may be lost with their runner before the task is
-            given up.
-        max_context_bytes: how large the context may be that an execution ends with; 0 for no limit.
-    """
-
-    slots: int
-    attempt_timeout_us: int | None = None
-    grace_us: int = 5_000_000
-    pools: Pools = field(default_factory=OnePool)
-    max_losses: int = 5
-    max_context_bytes: int = 0
-
-
 class Schedule:
     """The slots and timers of one runner."""
 
     def __init__(self, *, limits: Limits, sources: Sources) -> None:
         """Start within ``limits``."""
-        self._limits = limits
+        self.limits = limits
         self._sources = sources
         self._slots = Slots(limits.slots)
         self.offers = Offers(self._slots)
-        self._timers = Timers()
+        self.deadlines = Deadlines(limits)
         self.lanes = Lanes()
         self.is_closing = False
         """Whether nothing more is to start."""
-
-    @property
-    def next_due_us(self) -> int | None:
-        """The monotonic time at which the next timer rings, if there is one."""
-        return self._timers.next_due_us
-
-    @property
-    def max_losses(self) -> int:
-        """How many attempts of a task may be lost with their runner before it is given up."""
-        return self._limits.max_losses
-
-    @property
-    def max_context_bytes(self) -> int:
-        """How large the context may be that an execution ends with; 0 for no limit."""
-        return self._limits.max_context_bytes
-
-    @property
-    def max_slots(self) -> int:
-        """How many attempts may run at once."""
-        return self._limits.slots
 
     @property
     def free_slots(self) -> int:
@@ -111,7 +60,7 @@ class Schedule:
 
     def pool_of(self, execution: ExecutionState, task: TaskState) -> Pool:
         """Return where a task's attempts run."""
-        return self._limits.pools.pool_of(execution.identity, execution.spec(task.number))
+        return self.limits.pools.pool_of(execution.identity, execution.spec(task.number))
 
     def new_token(self) -> str:
         """Return a token that no attempt had before."""
@@ -136,7 +85,7 @@ class Schedule:
 
     def pool_for(self, identity: Identity, task: TaskSpec) -> Pool:
         """Return the pool of a task's attempts, whoever plans its execution."""
-        return self._limits.pools.pool_of(identity, task)
+        return self.limits.pools.pool_of(identity, task)
 
     def room_in(self, pool: Pool) -> int:
         """Return how many attempts of a pool could start now."""
@@ -169,78 +118,15 @@ class Schedule:
         if task.longest_wait_us is not None:
             wait_us = min(wait_us, task.longest_wait_us)
         if wait_us > 0:
-            self.retry_after(execution, task, wait_us, now)
+            self.deadlines.retry_after(execution, task, wait_us, now)
         else:
             task.due_at_us = None  # over, whatever the wall clock says from now on
             self.enqueue(execution, task)
 
-    def retry_after(
-        self, execution: ExecutionState, task: TaskState, delay_us: int, now: Now
-    ) -> None:
-        """Ring when the delay of a task's retry is over."""
-        self._timers.arm(Alarm.RETRY, now.monotonic_us + delay_us, execution.id, task=task)
-
-    def give_grace(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
-        """Ring when an attempt that was asked to end had its time to do so."""
-        due_us = now.monotonic_us + self._limits.grace_us
-        self._timers.arm(Alarm.GRACE, due_us, execution.id, task=task)
-
-    def limit(self, execution: ExecutionState, now: Now) -> None:
-        """Ring when an execution has taken as long as its workflow allows, if it says so."""
-        limit_ms = execution.topology.workflow.timeout_ms
-        if limit_ms is not None and execution.started_at_us is not None:
-            left_us = execution.time_left_us
-            if left_us is None:
-                spent_us = max(0, now.utc_us - execution.started_at_us - execution.waited_us)
-                left_us = max(0, limit_ms * 1000 - spent_us)
-            due_us = now.monotonic_us + left_us
-            execution.times_out_at_us, execution.time_left_us = due_us, None
-            self._timers.arm(Alarm.EXECUTION_TIMEOUT, due_us, execution.id, epoch=execution.epoch)
-
-    def suspend(self, execution: ExecutionState, now: Now) -> None:
-        """Have the time that a workflow allows stand still until ``limit`` is called again."""
-        if execution.times_out_at_us is not None:
-            execution.time_left_us = max(0, execution.times_out_at_us - now.monotonic_us)
-            execution.times_out_at_us = None
-
-    def limit_wait(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
-        """Ring when a task's wait is over, or is to be given up, if it has such a moment."""
-        begun = task.memory.open
-        if begun is not None and begun.until_us is not None and begun.longest_us is not None:
-            left_us = min(begun.until_us - now.utc_us, begun.longest_us)
-            self._timers.arm(Alarm.WAIT, now.monotonic_us + left_us, execution.id, task=task)
-
-    def poll_later(self, execution: ExecutionState, task: TaskState, now: Now) -> None:
-        """Ring when the condition that a task waits for is to be called again."""
-        begun = task.memory.open
-        if begun is not None and begun.poll_us is not None:
-            self._timers.arm(Alarm.POLL, now.monotonic_us + begun.poll_us, execution.id, task=task)
-
-    def limit_attempt(
-        self, execution: ExecutionState, task: TaskState, now: Now, spent_us: int = 0
-    ) -> None:
-        """Ring when an attempt has taken as long as it may, ``spent_us`` of which are over."""
-        limit_us = self.attempt_limit_us(execution, task)
-        if limit_us is not None:
-            due_us = now.monotonic_us + max(0, limit_us - spent_us)
-            task.times_out_at_us = due_us
-            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, due_us, execution.id, task=task)
-
     def park(self, task: TaskState, now: Now) -> None:
         """Take the slot of an attempt that goes on waiting without one; its time stands still."""
         self._slots.give_back(task.token or "")
-        if task.times_out_at_us is not None:
-            task.time_left_us = max(0, task.times_out_at_us - now.monotonic_us)
-            task.times_out_at_us = None
-
-    def take_due(self, now: Now) -> Iterator[Timer]:
-        """Remove and yield the timers that ring."""
-        return self._timers.take_due(now.monotonic_us)
-
-    def attempt_limit_us(self, execution: ExecutionState, task: TaskState) -> int | None:
-        """Return how long an attempt of a task may take."""
-        own_ms = execution.spec(task.number).timeout_ms
-        return self._limits.attempt_timeout_us if own_ms is None else own_ms * 1000
+        self.deadlines.hold_attempt(task, now)
 
     def offer_more(
         self, executions: Mapping[str, ExecutionState], now: Now
@@ -252,12 +138,12 @@ class Schedule:
 
     def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
-        limit_us = self.attempt_limit_us(execution, task) or 0
+        limit_us = self.deadlines.attempt_limit_us(execution, task) or 0
         return overdue.timed_out(self.pool_of(execution, task), limit_us)
 
     def given_up(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that was asked to end and did not."""
-        return overdue.given_up(self.pool_of(execution, task), self._limits.grace_us)
+        return overdue.given_up(self.pool_of(execution, task), self.limits.grace_us)
 
     def start_next(
         self, executions: Mapping[str, ExecutionState], now: Now
@@ -275,7 +161,7 @@ class Schedule:
             if start is not None:
                 yield start
         for due_us in self.lanes.next_windows(now):
-            self._timers.arm(Alarm.WINDOW, due_us, "")
+            self.deadlines.look_at_window(due_us)
 
     def make_room(self, execution: ExecutionState) -> None:
         """Let elements that waited for others of their task to end queue again, as far as may run."""
@@ -334,10 +220,7 @@ class Schedule:
         self, execution: ExecutionState, task: TaskState, number: int, pool: Pool, now: Now
     ) -> AnswerAsk:
         self._slots.take(task.token or "", pool)
-        if task.time_left_us is not None:
-            task.times_out_at_us = now.monotonic_us + task.time_left_us
-            self._timers.arm(Alarm.ATTEMPT_TIMEOUT, task.times_out_at_us, execution.id, task=task)
-            task.time_left_us = None
+        self.deadlines.go_on_with_attempt(execution, task, now)
         wait.unpark(execution, task, now.utc_us)
         return AnswerAsk(execution=execution, number=number, reply=Reply.DONE)
 
@@ -371,7 +254,7 @@ class Schedule:
         self._slots.take(token, pool)
         spec = execution.spec(task.number)
         self.lanes.take(token, claim, spec.throttle)
-        self.limit_attempt(execution, task, now)
+        self.deadlines.limit_attempt(execution, task, now)
         element: Element | None = None
         texts: Mapping[str, str]
         expansion = execution.expansion_of(task)

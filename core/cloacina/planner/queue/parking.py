@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from cloacina.planner.slots import Place
+from cloacina.planner.queue.slots import Place
 
 
 @dataclass(slots=True)
