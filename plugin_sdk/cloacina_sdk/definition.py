@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from cloacina_sdk.backoff import BackoffStrategy
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
+from cloacina_sdk.checks import checked_flag
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.injection import call_arguments, handle_parameter, signature_of
@@ -146,7 +147,7 @@ class TaskOptions:
             dependencies=_dependencies(dependencies),
             retry=_retry(retry, given),
             trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
-            allow_failure=allow_failure,
+            allow_failure=checked_flag("allow_failure", allow_failure),
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
             throttle=throttle,
