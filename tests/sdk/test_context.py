@@ -88,13 +88,14 @@ def test_update_takes_one_existing_key_or_a_mapping() -> None:
 
 def test_arguments_may_be_named() -> None:
     context = Context({"a": 1})
+    untyped: Any = context
     assert context.get("a", default=2) == 1
     assert context.get("k", default=2) == 2
     assert context.get(key="k", default="d") == "d"
     assert context.pop("k", default=3) == 3
     assert context.setdefault("s", default=4) == 4
     context.update(key="a", value=5)
-    context.update("s", value=6)
+    untyped.update("s", value=6)
     assert context == {"a": 5, "s": 6}
     with pytest.raises(ContextKeyError):
         context.update(key="k", value=1)
@@ -102,7 +103,7 @@ def test_arguments_may_be_named() -> None:
     context.update({}, key="y", value=2)
     assert context == {"a": 5, "s": 6, "key": "y", "other": 1, "value": 2}
     with pytest.raises(InvalidContextValueError, match="not as both"):
-        context.update("a", 1, b=2)
+        untyped.update("a", 1, b=2)
 
 
 @pytest.mark.parametrize("wrong", [[1], "abc", 5, [], "", 0])
