@@ -19,11 +19,11 @@ from cloacina_sdk.backoff import BackoffStrategy
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
 from cloacina_sdk.checks import checked_flag
 from cloacina_sdk.duration import to_milliseconds
-from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.errors import InvalidDefinitionError, InvalidRuleError
 from cloacina_sdk.injection import call_arguments, handle_parameter, signature_of
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped
-from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.retry import RetryCondition, RetryPolicy, check_field
 from cloacina_sdk.retry_condition import as_conditions
 from cloacina_sdk.rules import Rule, parse_rule
 from cloacina_sdk.spec import LONGEST_TIMEOUT_MS
@@ -146,7 +146,7 @@ class TaskOptions:
             id=id,
             dependencies=_dependencies(dependencies),
             retry=_retry(retry, given),
-            trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
+            trigger_rule=_trigger_rule(trigger_rules),
             allow_failure=checked_flag("allow_failure", allow_failure),
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
@@ -226,6 +226,16 @@ def _dependencies(given: object) -> tuple[Dependency, ...]:
     return tuple(given)
 
 
+def _trigger_rule(given: object) -> Rule | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise InvalidRuleError(
+            [f"trigger_rules takes a rule, not {given!r}; use always() or another builder"]
+        )
+    return parse_rule(given)
+
+
 def _retry(policy: object, given: Mapping[str, object]) -> RetryPolicy:
     if policy is None:
         return RetryPolicy(**_policy_fields(given))
@@ -237,22 +247,25 @@ def _retry(policy: object, given: Mapping[str, object]) -> RetryPolicy:
 
 
 def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}  # the policy itself checks the types
+    fields: dict[str, Any] = {}  # the policy would check them, too, but by its own names
     if "retry_attempts" in given:
-        fields["max_attempts"] = given["retry_attempts"]
+        fields["max_attempts"] = check_field(
+            "max_attempts", given["retry_attempts"], called="retry_attempts"
+        )
     for option, field in (("retry_delay", "initial_delay_ms"), ("retry_max_delay", "max_delay_ms")):
         if option in given and f"{option}_ms" in given:
             raise InvalidDefinitionError(f"Give either {option} or {option}_ms, not both")
         if option in given:
-            fields[field] = to_milliseconds(cast("str", given[option]))
+            delay_ms = to_milliseconds(cast("str", given[option]))
+            fields[field] = check_field(field, delay_ms, called=f"{option} in milliseconds")
         elif f"{option}_ms" in given:
-            fields[field] = given[f"{option}_ms"]
+            fields[field] = check_field(field, given[f"{option}_ms"], called=f"{option}_ms")
     if "retry_backoff" in given:
         fields["backoff"] = _named("retry_backoff", given["retry_backoff"], _BACKOFFS)
     if "retry_condition" in given:
         fields["conditions"] = _conditions(given["retry_condition"])
     if "retry_jitter" in given:
-        fields["with_jitter"] = given["retry_jitter"]
+        fields["with_jitter"] = checked_flag("retry_jitter", given["retry_jitter"])
     return fields
 
 
