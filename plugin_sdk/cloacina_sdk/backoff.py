@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import enum
 import math
+import numbers
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidDefinitionError
@@ -59,7 +61,9 @@ class BackoffStrategy:
     def exponential(base: float = 2.0, multiplier: float | None = None) -> BackoffStrategy:
         """Wait `delay * multiplier * base ** (n - 1)` after attempt n."""
         factor = 1.0 if multiplier is None else _number("multiplier", multiplier)
-        return BackoffStrategy(kind=BackoffKind.EXPONENTIAL, base=_number("base", base), multiplier=factor)
+        return BackoffStrategy(
+            kind=BackoffKind.EXPONENTIAL, base=_number("base", base), multiplier=factor
+        )
 
     def factor(self, attempt: int) -> float:
         """Return what the initial delay is multiplied by after an attempt, counted from 1."""

@@ -256,8 +256,7 @@ def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
         if option in given and f"{option}_ms" in given:
             raise InvalidDefinitionError(f"Give either {option} or {option}_ms, not both")
         if option in given:
-            delay_ms = to_milliseconds(cast("str", given[option]))
-            fields[field] = check_field(field, delay_ms, called=f"{option} in milliseconds")
+            fields[field] = to_milliseconds(cast("str", given[option]))
         elif f"{option}_ms" in given:
             fields[field] = check_field(field, given[f"{option}_ms"], called=f"{option}_ms")
     if "retry_backoff" in given:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from cloacina_sdk import Context, WorkflowBuilder, task, workflow
+from cloacina_sdk import Context, WorkflowBuilder, always, task, workflow
 from cloacina_sdk.assembly import Workflow
-from cloacina_sdk.errors import InvalidDefinitionError, InvalidWorkflowError
-from cloacina_sdk.retry import RetryPolicy
+from cloacina_sdk.errors import CloacinaError, InvalidDefinitionError, InvalidWorkflowError
+from cloacina_sdk.namespace import TaskNamespace
+from cloacina_sdk.retry import BackoffStrategy, RetryPolicy
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 
 SPEC = WorkflowSpec(
@@ -20,6 +23,8 @@ SPEC = WorkflowSpec(
 )
 TASK: Any = task
 BUILDER: Any = WorkflowBuilder
+BACKOFF: Any = BackoffStrategy
+NAMESPACE: Any = TaskNamespace
 
 
 def body(context: Context) -> None: ...
@@ -82,3 +87,38 @@ def test_a_spec_whose_document_does_not_come_back_is_refused(wrong: dict[str, An
     with pytest.raises(InvalidWorkflowError):
         replace(SPEC, **wrong).validate()
     SPEC.validate()
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda: TASK(retry_attempts=-1), "retry_attempts must be an integer of 0 to 2147483647"),
+        (lambda: TASK(retry_delay_ms="5"), "retry_delay_ms must be an integer of 0 to"),
+        (lambda: TASK(retry_max_delay_ms=-1), "retry_max_delay_ms must be an integer of 0 to"),
+        (lambda: TASK(retry_jitter="no"), "retry_jitter must be True or False, not 'no'"),
+        (lambda: RetryPolicy(max_attempts=-1), "max_attempts of a retry policy must be"),
+        (lambda: BACKOFF.exponential("2x"), "The backoff's base must be a number, not '2x'"),
+        (lambda: BACKOFF.exponential(2, "x"), "The backoff's multiplier must be a number"),
+        (lambda: BACKOFF.linear(None), "The backoff's multiplier must be a number, not None"),
+        (lambda: BACKOFF.linear(float("nan")), "The backoff's multiplier must be 0.0001 to"),
+        (lambda: BACKOFF(kind="Fixed", base="x"), "The backoff's base must be a number"),
+        (
+            lambda: TASK(trigger_rules="always"),
+            "The trigger rule is not valid: trigger_rules takes a rule, not 'always'; "
+            "use always() or another builder",
+        ),
+        (lambda: TASK(trigger_rules=always), "The trigger rule is not valid: trigger_rules takes"),
+        (lambda: NAMESPACE.from_string(None), "None is not the full name of a task"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_whoever_gave_it(
+    give: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(CloacinaError) as caught:
+        give()
+    assert str(caught.value).startswith(message)
+
+
+def test_a_factor_may_be_any_real_number() -> None:
+    assert BACKOFF.exponential(Decimal("1.5"), 2) == BACKOFF.exponential(1.5, 2.0)
+    assert BACKOFF.linear(Fraction(1, 2)) == BACKOFF.linear(0.5)

@@ -49,6 +49,8 @@ def test_anything_else_is_refused_and_says_what_to_return(returned: object) -> N
     with pytest.raises(InvalidReturnError, match="return the Context, a mapping") as caught:
         absorb(returned, Context())
     assert type(returned).__name__ in str(caught.value)
+    article = "an" if type(returned) in (int, object) else "a"
+    assert f"returned {article} {type(returned).__name__};" in str(caught.value)
     assert isinstance(caught.value, TypeError)
 
 
