@@ -98,7 +98,7 @@ class BackoffStrategy:
 
 
 def _number(name: str, given: object) -> float:
-    if isinstance(given, numbers.Real | Decimal) and not isinstance(given, bool):
+    if not isinstance(given, bool) and isinstance(given, numbers.Real | Decimal):
         return float(given)
     raise InvalidDefinitionError(f"The backoff's {name} must be a number, not {given!r}")
 
