@@ -16,6 +16,7 @@ from typing import Final
 
 from cloacina_sdk import graph
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
+from cloacina_sdk.checks import checked_name
 from cloacina_sdk.definition import Dependency, TaskDefinition, TaskFunction
 from cloacina_sdk.errors import InvalidDefinitionError
 from cloacina_sdk.injection import is_async
@@ -37,6 +38,8 @@ class Workflow:
         package: str = DEFAULT_PACKAGE,
         callbacks: Callbacks = NO_CALLBACKS,
     ) -> None:
+        checked_name("The tenant", tenant)
+        checked_name("The package", package)
         spec.validate()
         self._callbacks: Final = callbacks
         self._spec: Final = spec

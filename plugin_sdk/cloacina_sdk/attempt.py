@@ -114,7 +114,7 @@ class TaskReadyEvent:
             element=_element(fields),
             memory=_memory(fields),
         )
-        _close("a task_ready event", fields, problems)
+        _close("task_ready event", fields, problems)
         return event
 
 
@@ -151,7 +151,7 @@ class ExecutionResult:
                 "$ must have changes if it succeeded, a failure if it failed, and a wait if it was "
                 "deferred, and only that"
             )
-            raise InvalidDocumentError("an execution result", [problem])
+            raise InvalidDocumentError("execution result", [problem])
 
     @classmethod
     def succeeded(cls, token: str, changes: Changes) -> ExecutionResult:
@@ -220,7 +220,7 @@ class ExecutionResult:
             failure = TaskFailure.read(Fields(raw_failure, "$.failure", problems))
         if raw_deferred is not None:
             deferred = Wait.read(Fields(raw_deferred, "$.deferred", problems))
-        _close("an execution result", fields, problems)
+        _close("execution result", fields, problems)
         return cls(
             token=token,
             status=ResultStatus(status),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import enum
 import math
+import numbers
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidDefinitionError
@@ -37,7 +39,7 @@ class BackoffStrategy:
 
     def __post_init__(self) -> None:
         for name in ("base", "multiplier"):
-            if not _LEAST_FACTOR <= getattr(self, name) <= _GREATEST_FACTOR:
+            if not _LEAST_FACTOR <= _number(name, getattr(self, name)) <= _GREATEST_FACTOR:
                 raise InvalidDefinitionError(
                     f"The backoff's {name} must be {_LEAST_FACTOR} to {_GREATEST_FACTOR:.0f}, "
                     f"not {getattr(self, name)!r}"
@@ -51,13 +53,17 @@ class BackoffStrategy:
     @staticmethod
     def linear(multiplier: float = 1.0) -> BackoffStrategy:
         """Wait `delay * n * multiplier` after attempt n."""
-        return BackoffStrategy(kind=BackoffKind.LINEAR, multiplier=float(multiplier))
+        return BackoffStrategy(
+            kind=BackoffKind.LINEAR, multiplier=_number("multiplier", multiplier)
+        )
 
     @staticmethod
     def exponential(base: float = 2.0, multiplier: float | None = None) -> BackoffStrategy:
         """Wait `delay * multiplier * base ** (n - 1)` after attempt n."""
-        factor = 1.0 if multiplier is None else float(multiplier)
-        return BackoffStrategy(kind=BackoffKind.EXPONENTIAL, base=float(base), multiplier=factor)
+        factor = 1.0 if multiplier is None else _number("multiplier", multiplier)
+        return BackoffStrategy(
+            kind=BackoffKind.EXPONENTIAL, base=_number("base", base), multiplier=factor
+        )
 
     def factor(self, attempt: int) -> float:
         """Return what the initial delay is multiplied by after an attempt, counted from 1."""
@@ -89,6 +95,12 @@ class BackoffStrategy:
         multiplier = _read_factor(fields, "multiplier") if kind is not BackoffKind.FIXED else 1.0
         fields.close()
         return BackoffStrategy(kind=kind, base=base, multiplier=multiplier)
+
+
+def _number(name: str, given: object) -> float:
+    if not isinstance(given, bool) and isinstance(given, numbers.Real | Decimal):
+        return float(given)
+    raise InvalidDefinitionError(f"The backoff's {name} must be a number, not {given!r}")
 
 
 def _read_factor(fields: Fields, key: str) -> float:

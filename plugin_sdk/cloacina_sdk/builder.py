@@ -16,6 +16,7 @@ from types import TracebackType
 
 from cloacina_sdk.assembly import Workflow, WorkflowOptions, assemble
 from cloacina_sdk.callbacks import Callback
+from cloacina_sdk.checks import checked_name, checked_tags, checked_text
 from cloacina_sdk.collect import current_collection
 from cloacina_sdk.definition import TaskDefinition, TaskFunction, enlisting
 from cloacina_sdk.errors import InvalidDefinitionError
@@ -31,6 +32,9 @@ class WorkflowBuilder:
         tenant: the tenant it belongs to; "public" by default.
         package: the package it belongs to; "embedded" by default.
         workflow: the name under which it is known, if that differs from `name`.
+
+    Raises:
+        InvalidDefinitionError: if the tenant or the package has no such name as workflows have.
     """
 
     def __init__(
@@ -41,10 +45,10 @@ class WorkflowBuilder:
         package: str | None = None,
         workflow: str | None = None,
     ) -> None:
-        self._name = name
-        self._workflow_id = workflow or name
-        self._tenant = tenant or DEFAULT_TENANT
-        self._package = package or DEFAULT_PACKAGE
+        self._name = checked_text("The name of a workflow", name)
+        self._workflow_id = name if workflow is None else checked_text("workflow", workflow)
+        self._tenant = checked_name("The tenant", DEFAULT_TENANT if tenant is None else tenant)
+        self._package = checked_name("The package", DEFAULT_PACKAGE if package is None else package)
         self._options = WorkflowOptions()
         self._enlisted: list[TaskDefinition] = []
         self._chosen: list[TaskDefinition] = []
@@ -66,12 +70,13 @@ class WorkflowBuilder:
 
     def description(self, text: str) -> WorkflowBuilder:
         """Say what the workflow is for."""
-        self._options = replace(self._options, description=text)
+        self._options = replace(self._options, description=checked_text("description", text))
         return self
 
     def tag(self, key: str, value: str) -> WorkflowBuilder:
         """Label the workflow."""
-        self._options = replace(self._options, tags={**self._options.tags, key: value})
+        tags = checked_tags({key: value})
+        self._options = replace(self._options, tags={**self._options.tags, **tags})
         return self
 
     def timeout(self, limit: timedelta | float | str) -> WorkflowBuilder:

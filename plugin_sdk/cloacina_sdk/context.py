@@ -41,7 +41,7 @@ class Context(MutableMapping[str, JsonValue]):
 
     def __init__(self, data: Mapping[str, JsonValue] | None = None) -> None:
         self._lock = threading.Lock()
-        self._texts: dict[str, str] = _texts_of(data or {})
+        self._texts: dict[str, str] = {} if data is None else _texts_of(data)
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Context:
@@ -100,19 +100,19 @@ class Context(MutableMapping[str, JsonValue]):
         return self.pop(key, None)
 
     @overload
-    def get(self, key: str, default: None = None, /) -> JsonValue: ...
+    def get(self, key: str, default: None = None) -> JsonValue: ...
     @overload
-    def get(self, key: str, default: JsonValue | T, /) -> JsonValue | T: ...
-    def get(self, key: str, default: object = None, /) -> object:
+    def get(self, key: str, default: JsonValue | T) -> JsonValue | T: ...
+    def get(self, key: str, default: object = None) -> object:
         """Return a copy of a value, or the default itself if the key is absent."""
         text = self._texts.get(key)
         return default if text is None else decode(text)
 
     @overload
-    def pop(self, key: str, /) -> JsonValue: ...
+    def pop(self, key: str) -> JsonValue: ...
     @overload
-    def pop(self, key: str, default: JsonValue | T, /) -> JsonValue | T: ...
-    def pop(self, key: str, default: object = _ABSENT, /) -> object:
+    def pop(self, key: str, default: JsonValue | T) -> JsonValue | T: ...
+    def pop(self, key: str, default: object = _ABSENT) -> object:
         """Take a key out and return its value, or the default if one was given.
 
         Raises:
@@ -133,7 +133,7 @@ class Context(MutableMapping[str, JsonValue]):
             key, text = self._texts.popitem()
         return key, decode(text)
 
-    def setdefault(self, key: str, default: JsonValue = None, /) -> JsonValue:  # type: ignore[override]  # a stored value comes back even where the default is None
+    def setdefault(self, key: str, default: JsonValue = None) -> JsonValue:  # type: ignore[override]  # a stored value comes back even where the default is None
         """Return the value of a key, after storing the default if the key is absent."""
         text = _checked(key, default)
         with self._lock:
@@ -152,18 +152,28 @@ class Context(MutableMapping[str, JsonValue]):
     def update(self, /, **values: JsonValue) -> None: ...
     @overload
     def update(self, key: str, value: JsonValue, /) -> None: ...
-    def update(self, data: object = (), value: object = _ABSENT, /, **values: JsonValue) -> None:
+    def update(
+        self, data: object = _ABSENT, value: object = _ABSENT, /, **values: JsonValue
+    ) -> None:
         """Replace the value of one existing key, or store everything from a mapping.
 
-        `update(key, value)` demands that the key exists; `update(mapping)`, pairs and keyword
-        arguments work as with a dict. Either every value is stored or, on an error, none.
+        `update(key, value)` demands that the key exists, also as `update(key=..., value=...)`;
+        `update(mapping)`, pairs and other keyword arguments work as with a dict. Either every
+        value is stored or, on an error, none.
 
         Raises:
             ContextKeyError: if `update(key, value)` names a key that is absent.
         """
+        if data is _ABSENT and values.keys() == {"key", "value"}:
+            data, value = values.pop("key"), values.pop("value")
+        elif isinstance(data, str) and values.keys() == {"value"}:
+            value = values.pop("value")
         if value is _ABSENT:
-            pairs = cast("Iterable[tuple[str, JsonValue]]", data)  # dict() refuses other things
-            self.update_from_dict(dict(pairs, **values))
+            self.update_from_dict({**({} if data is _ABSENT else _pairs(data)), **values})
+        elif values:
+            raise InvalidContextValueError(
+                "the content", "comes as one key and its value, or as a mapping, not as both"
+            )
         else:
             self._replace(cast("str", data), cast("JsonValue", value))
 
@@ -236,4 +246,17 @@ def _checked(key: object, value: object) -> str:
 def _texts_of(data: Mapping[str, JsonValue]) -> dict[str, str]:
     if isinstance(data, Context):
         return data.texts()
+    if not isinstance(data, Mapping):
+        raise InvalidContextValueError(
+            "the content", f"must be a mapping such as a dict, not of type {type(data).__name__}"
+        )
     return {key: _checked(key, value) for key, value in data.items()}
+
+
+def _pairs(data: object) -> dict[str, JsonValue]:
+    try:
+        return dict(cast("Iterable[tuple[str, JsonValue]]", data))
+    except (TypeError, ValueError) as error:
+        raise InvalidContextValueError(
+            "the content", f"must be a mapping or pairs, not of type {type(data).__name__}"
+        ) from error

@@ -48,6 +48,10 @@ class Fields:
         """Return the path of a member."""
         return member_path(self.path, key)
 
+    def has(self, key: str) -> bool:
+        """Whether a value of any kind is still to be taken."""
+        return key in self._left
+
     def value(self, key: str, default: object = _REQUIRED) -> object:
         """Take a value of any kind."""
         if key in self._left:

@@ -113,7 +113,7 @@ class CheckpointTooLargeError(CloacinaError, ValueError):
 class InvalidNamespaceError(CloacinaError, ValueError):
     """A text is not the full name of a task."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: object) -> None:
         self.text = text
         super().__init__(
             f"{text!r} is not the full name of a task; "
@@ -127,7 +127,7 @@ class InvalidReturnError(CloacinaError, TypeError):
     def __init__(self, type_name: str, hint: str) -> None:
         self.type_name = type_name
         super().__init__(
-            f"The task returned a {type_name}; {hint}"
+            f"The task returned {_with_article(type_name)}; {hint}"
             "return the Context, a mapping to merge into it, or None to keep changes made in place"
         )
 
@@ -199,6 +199,10 @@ class InvalidManifestError(CloacinaError, ValueError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__(f"The manifest is not valid: {_listed(self.problems)}")
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"
 
 
 def _listed(problems: tuple[str, ...]) -> str:

@@ -31,6 +31,22 @@ def find_cycle(graph: Graph) -> tuple[str, ...] | None:
     return None
 
 
+def find_cycles(graph: Graph) -> list[tuple[str, ...]]:
+    """Return one cycle, as `find_cycle` does, for each set of tasks that all wait for one another.
+
+    They come in the definition order of the first task of each set.
+    """
+    index = {name: position for position, name in enumerate(graph)}
+    found: list[tuple[int, tuple[str, ...]]] = []
+    for component in _components(graph):
+        names = sorted(component, key=index.__getitem__)
+        inside = {name: [near for near in graph[name] if near in component] for name in names}
+        cycle = find_cycle(inside)
+        if cycle:
+            found.append((index[names[0]], cycle))
+    return [cycle for _, cycle in sorted(found)]
+
+
 def topological_order(graph: Graph) -> list[str]:
     """Return all tasks, each after its dependencies, otherwise in definition order."""
     names = list(graph)
@@ -119,6 +135,45 @@ def _reached(graph: Graph, names: Iterable[str]) -> frozenset[str]:
         found.update(new)
         waiting.extend(new)
     return frozenset(found)
+
+
+def _components(graph: Graph) -> Iterator[set[str]]:
+    """Yield the strongly connected components, by Kosaraju's algorithm."""
+    followers = dependents(graph)
+    assigned: set[str] = set()
+    for start in reversed(_leaving_order(graph)):
+        if start in assigned:
+            continue
+        component: set[str] = set()
+        waiting = [start]
+        while waiting:
+            name = waiting.pop()
+            if name not in assigned:
+                assigned.add(name)
+                component.add(name)
+                waiting.extend(followers[name])
+        yield component
+
+
+def _leaving_order(graph: Graph) -> list[str]:
+    """Return all tasks in the order in which a walk, depth first, leaves them."""
+    entered: set[str] = set()
+    left: list[str] = []
+    for start in graph:
+        if start in entered:
+            continue
+        entered.add(start)
+        path = [(start, iter(_known(graph, start)))]
+        while path:
+            name, branches = path[-1]
+            needed = next((each for each in branches if each not in entered), None)
+            if needed is None:
+                left.append(name)
+                path.pop()
+            else:
+                entered.add(needed)
+                path.append((needed, iter(_known(graph, needed))))
+    return left
 
 
 def _cycle_from(start: str, graph: Graph, finished: set[str]) -> tuple[str, ...] | None:

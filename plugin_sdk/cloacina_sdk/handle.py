@@ -3,7 +3,7 @@
 * A wait that is data ends the run of the body. Another run begins at the top when it is over, and
   there the handle returns at once from every wait that is behind. So what stands before a wait is
   done again; what must not be is kept by `checkpoint`, or made safe by `attempt_key`.
-* Changes that a run made to its context are lost when it ends to wait.
+* Changes that a run made to its context are lost when it ends to wait; `checkpoint` keeps values.
 * A handle belongs to one run: to the thread, or the asyncio task, that the body was called in.
 """
 
@@ -23,7 +23,11 @@ from cloacina_sdk.waiting import Memory, Wait
 
 
 class TaskHandle(AnyHandle):
-    """The handle of a sync body."""
+    """The handle of a sync body.
+
+    A run that ends to wait leaves nothing in the context; keep by `checkpoint` what the next run
+    has to know.
+    """
 
     def __init__(
         self,
@@ -39,21 +43,24 @@ class TaskHandle(AnyHandle):
     def defer_until(
         self,
         condition: Condition,
+        poll_interval_ms: int | None = None,
         *,
         poll_interval: Duration | None = None,
-        poll_interval_ms: int | None = None,
         timeout: Duration | None = None,
     ) -> None:
         """Wait without taking a slot.
+
+        If the run ends to wait, the changes that it made to its context are lost: the next run
+        begins with the context that this one was given. Keep by `checkpoint` what it has to know.
 
         Args:
             condition: an aware datetime, a timedelta from now, `SentEvent(name)`, or the name of
                 a condition that the runner knows: these survive the process. Or any function
                 without arguments: that is called here, at once and then at intervals, until it
                 returns something true, and what it raises ends the wait.
-            poll_interval: how long after one call the next comes; a timedelta, seconds or text
-                such as "5s". By default a second.
-            poll_interval_ms: the same in milliseconds.
+            poll_interval_ms: how many milliseconds after one call the next comes; a second by
+                default.
+            poll_interval: the same as a timedelta, seconds or text such as "5s".
             timeout: after how long the wait is given up; by default never. The time of a
                 function counts anew in each run.
 

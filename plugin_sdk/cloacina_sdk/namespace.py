@@ -29,6 +29,9 @@ class TaskNamespace:
         Raises:
             InvalidNamespaceError: for any other form, or when a part is empty.
         """
+        given: object = text
+        if not isinstance(given, str):
+            raise InvalidNamespaceError(given)
         parts = text.split("::" if "::" in text else ".")
         if len(parts) != 4 or not all(parts):
             raise InvalidNamespaceError(text)

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from cloacina_sdk.body import body_of, check_parameters, name_of
 from cloacina_sdk.callbacks import NO_CALLBACKS, Callbacks
+from cloacina_sdk.checks import checked_flag
 from cloacina_sdk.definition import ATTRIBUTE, Dependency, TaskDefinition, TaskFunction, enlist
 from cloacina_sdk.duration import to_milliseconds
-from cloacina_sdk.errors import InvalidDefinitionError
+from cloacina_sdk.errors import InvalidDefinitionError, InvalidRuleError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.mapped import Mapped
 from cloacina_sdk.retry import RetryPolicy
@@ -67,8 +68,8 @@ class TaskOptions:
             id=id,
             dependencies=_dependencies(dependencies),
             retry=retry_policy(retry, given),
-            trigger_rule=None if trigger_rules is None else parse_rule(trigger_rules),
-            allow_failure=allow_failure,
+            trigger_rule=_trigger_rule(trigger_rules),
+            allow_failure=checked_flag("allow_failure", allow_failure),
             timeout_ms=timeout_in_ms(timeout),
             mapped=mapped,
             throttle=throttle,
@@ -139,3 +140,13 @@ def _dependencies(given: object) -> tuple[Dependency, ...]:
                 f"A dependency must be a task id or a task function, not {dependency!r}"
             )
     return tuple(given)
+
+
+def _trigger_rule(given: object) -> Rule | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise InvalidRuleError(
+            [f"trigger_rules takes a rule, not {given!r}; use always() or another builder"]
+        )
+    return parse_rule(given)

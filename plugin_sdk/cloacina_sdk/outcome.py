@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from cloacina_sdk.changes import Changes
+from cloacina_sdk.contention import is_contention
 from cloacina_sdk.context import Context
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import InvalidReturnError, WaitTimedOutError
@@ -175,4 +176,6 @@ def _is_transient(error: BaseException) -> bool:
         return False  # the next run would find the same
     if isinstance(error, ConnectionError | TimeoutError):
         return True
-    return isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS
+    if isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS:
+        return True
+    return is_contention(error)

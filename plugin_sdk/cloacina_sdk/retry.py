@@ -37,12 +37,18 @@ __all__ = [
     "RetryCondition",
     "RetryPolicy",
     "RetryPolicyBuilder",
+    "check_field",
     "read_retry",
 ]
 
 TYPE_CHECKING = False  # importing typing for this one name would cost milliseconds
 _MOST_ATTEMPTS = 2**31 - 1
 _LONGEST_MS = 2**53 - 1
+_HIGHEST = {
+    "max_attempts": _MOST_ATTEMPTS,
+    "initial_delay_ms": _LONGEST_MS,
+    "max_delay_ms": _LONGEST_MS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +86,8 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", as_conditions(self.conditions))
-        for name, highest in (
-            ("max_attempts", _MOST_ATTEMPTS),
-            ("initial_delay_ms", _LONGEST_MS),
-            ("max_delay_ms", _LONGEST_MS),
-        ):
-            value: object = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
-                raise InvalidDefinitionError(
-                    f"{name} of a retry policy must be an integer of 0 to {highest}, not {value!r}"
-                )
+        for name in _HIGHEST:
+            check_field(name, getattr(self, name), called=f"{name} of a retry policy")
         if not self.conditions:
             raise InvalidDefinitionError("A retry policy needs a condition; never() is one")
         for name, kind, given in (
@@ -218,6 +216,19 @@ class RetryPolicyBuilder:
     def build(self) -> RetryPolicy:
         """Return the policy."""
         return self._policy
+
+
+def check_field(name: str, value: object, *, called: str) -> int:
+    """Return what a policy's field of a number may hold; `called` is what the giver calls it.
+
+    Raises:
+        InvalidDefinitionError: for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST[name]:
+        return value
+    raise InvalidDefinitionError(
+        f"{called} must be an integer of 0 to {_HIGHEST[name]}, not {value!r}"
+    )
 
 
 def read_retry(fields: Fields) -> RetryPolicy:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from cloacina_sdk.backoff import BackoffStrategy
+from cloacina_sdk.checks import checked_flag
 from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.errors import InvalidDefinitionError
-from cloacina_sdk.retry import RetryCondition, RetryPolicy
+from cloacina_sdk.retry import RetryCondition, RetryPolicy, check_field
 from cloacina_sdk.retry_condition import as_conditions
 
 T = TypeVar("T")
@@ -41,22 +42,24 @@ def retry_policy(policy: object, given: Mapping[str, object]) -> RetryPolicy:
 
 
 def _policy_fields(given: Mapping[str, object]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}  # the policy itself checks the types
+    fields: dict[str, Any] = {}  # the policy would check them, too, but by its own names
     if "retry_attempts" in given:
-        fields["max_attempts"] = given["retry_attempts"]
+        fields["max_attempts"] = check_field(
+            "max_attempts", given["retry_attempts"], called="retry_attempts"
+        )
     for option, field in (("retry_delay", "initial_delay_ms"), ("retry_max_delay", "max_delay_ms")):
         if option in given and f"{option}_ms" in given:
             raise InvalidDefinitionError(f"Give either {option} or {option}_ms, not both")
         if option in given:
             fields[field] = to_milliseconds(cast("str", given[option]))
         elif f"{option}_ms" in given:
-            fields[field] = given[f"{option}_ms"]
+            fields[field] = check_field(field, given[f"{option}_ms"], called=f"{option}_ms")
     if "retry_backoff" in given:
         fields["backoff"] = _named("retry_backoff", given["retry_backoff"], _BACKOFFS)
     if "retry_condition" in given:
         fields["conditions"] = _conditions(given["retry_condition"])
     if "retry_jitter" in given:
-        fields["with_jitter"] = given["retry_jitter"]
+        fields["with_jitter"] = checked_flag("retry_jitter", given["retry_jitter"])
     return fields
 
 

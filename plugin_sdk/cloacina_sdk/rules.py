@@ -192,10 +192,11 @@ def _read_comparison(fields: Fields, key_name: str) -> Rule:
     rule = Rule(type="ContextValue", key=fields.text(key_name))
     operator = _read_operator(fields)
     rule["operator"] = operator
-    if operator in ("Exists", "NotExists"):
-        rule["value"] = _read_value(fields, fields.value("value", None))
-    else:
-        rule["value"] = _read_value(fields, fields.value("value"))
+    is_needed = operator not in ("Exists", "NotExists")
+    if is_needed and not fields.has("value"):
+        fields.value("value")  # reports it
+        return rule
+    rule["value"] = _read_value(fields, fields.value("value", None))
     if operator in ("In", "NotIn") and not isinstance(rule["value"], list | str):
         fields.problems.append(f"{fields.path_of('value')} must be an array or a string")
     return rule

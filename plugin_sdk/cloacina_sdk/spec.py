@@ -14,9 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cloacina_sdk.document import Fields
-from cloacina_sdk.errors import InvalidDocumentError, InvalidWorkflowError, UnknownNameError
-from cloacina_sdk.graph import find_cycle
-from cloacina_sdk.json_text import JsonValue
+from cloacina_sdk.errors import (
+    InvalidContextValueError,
+    InvalidDocumentError,
+    InvalidWorkflowError,
+    UnknownNameError,
+)
+from cloacina_sdk.graph import find_cycles, upstream
+from cloacina_sdk.json_text import JsonValue, decode, encode
 from cloacina_sdk.mapped import Mapped, read_mapped
 from cloacina_sdk.retry import RetryPolicy, read_retry
 from cloacina_sdk.rules import Rule, named_tasks, read_rule
@@ -135,7 +140,7 @@ class WorkflowSpec:
         Raises:
             InvalidWorkflowError: with one problem for each violation.
         """
-        problems = list(_problems(self))
+        problems = _unreadable(self) or list(_problems(self))
         if problems:
             raise InvalidWorkflowError(self.name, problems)
 
@@ -212,6 +217,19 @@ def _read_trigger_rule(fields: Fields) -> Rule | None:
     return read_rule(Fields(raw, fields.path_of("trigger_rule"), fields.problems))
 
 
+def _unreadable(workflow: WorkflowSpec) -> list[str]:
+    """Return why whoever reads the document of a workflow would not get this workflow."""
+    problems: list[str] = []
+    try:
+        document = decode(encode(workflow.to_document()))
+    except InvalidContextValueError as error:
+        return [f"{error.path} {error.reason}"]
+    read = read_workflow(Fields(document, "$", problems))
+    if not problems and read.to_document() != document:
+        problems.append("its document describes another workflow: a value is not of its own type")
+    return problems
+
+
 def _problems(workflow: WorkflowSpec) -> Iterator[str]:
     if not NAME.fullmatch(workflow.name):
         yield f"the name {workflow.name!r} is not allowed: {NAME_IN_WORDS}"
@@ -223,8 +241,8 @@ def _problems(workflow: WorkflowSpec) -> Iterator[str]:
     known = frozenset(task.id for task in workflow.tasks)
     for task in workflow.tasks:
         yield from _task_problems(task, known)
-    cycle = find_cycle({task.id: _without_itself(task) for task in workflow.tasks})
-    if cycle:
+    yield from _rule_problems(workflow)
+    for cycle in find_cycles({task.id: _without_itself(task) for task in workflow.tasks}):
         yield f"the dependencies form a cycle: {' -> '.join(cycle)}"
 
 
@@ -244,6 +262,21 @@ def _task_problems(task: TaskSpec, known: frozenset[str]) -> Iterator[str]:
                 f"the trigger rule of task {task.id!r} names {name!r}, "
                 f"which does not exist{_near(name, known)}"
             )
+
+
+def _rule_problems(workflow: WorkflowSpec) -> Iterator[str]:
+    """Yield what rules name though it need not have ended when they are asked."""
+    graph = workflow.graph()
+    for task in workflow.tasks:
+        named = frozenset() if task.trigger_rule is None else named_tasks(task.trigger_rule)
+        for name in sorted((named & graph.keys()) - (upstream(graph, [task.id]) - {task.id})):
+            if name == task.id:
+                yield f"the trigger rule of task {task.id!r} names the task itself"
+            else:
+                yield (
+                    f"the trigger rule of task {task.id!r} names {name!r}, "
+                    "on which it does not depend: add it to dependencies"
+                )
 
 
 def _without_itself(task: TaskSpec) -> tuple[str, ...]:

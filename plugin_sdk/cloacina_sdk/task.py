@@ -116,7 +116,9 @@ def task(  # noqa: PLR0913 - each option of a task is one keyword
         trigger_rules: when the task runs, from builders such as `all_of`.
         allow_failure: whether the workflow can complete though this task failed.
         timeout: how long one attempt may take, as a timedelta, seconds, or text such as "5s";
-            by default what the host says.
+            by default what the host says. The body of a task that is not async runs in a thread,
+            and a thread cannot be stopped: where it goes on after its time, the next attempt may
+            start beside it. Have it ask `handle.is_cancelled()`.
         map_over: the key of the list that a mapped task runs over.
         map_into: the key of the list of its results; the task's id if absent.
         max_parallel: how many of its elements may run at once; by default as many as the

@@ -92,20 +92,23 @@ def workflow(
         on_failure: called with name, error text and context after it failed. Both as for `task`.
 
     Raises:
-        InvalidDefinitionError: for another kind of target.
+        InvalidDefinitionError: for another kind of target, or of an option.
         InvalidWorkflowError: with every rule that the tasks break together.
     """
     # paid by the first workflow, not by the import
     from cloacina_sdk import gathering  # noqa: PLC0415
     from cloacina_sdk.assembly import WorkflowOptions  # noqa: PLC0415
     from cloacina_sdk.callbacks import Callbacks  # noqa: PLC0415
+    from cloacina_sdk.checks import checked_flag, checked_tags, checked_text  # noqa: PLC0415
     from cloacina_sdk.options import timeout_in_ms  # noqa: PLC0415
 
+    if name is not None:
+        checked_text("The name of a workflow", name)
     options = WorkflowOptions(
-        description=description,
-        tags=tags or {},
+        description=checked_text("description", description),
+        tags={} if tags is None else checked_tags(tags),
         timeout_ms=timeout_in_ms(timeout),
-        fail_fast=fail_fast,
+        fail_fast=checked_flag("fail_fast", fail_fast),
         callbacks=Callbacks(on_success=on_success, on_failure=on_failure),
     )
     if target is not None and not isinstance(target, type):

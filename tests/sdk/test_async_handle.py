@@ -219,3 +219,58 @@ def test_a_handle_is_of_no_use_after_its_attempt(use: Callable[[AsyncTaskHandle]
     with pytest.raises(HandleMisuseError, match="has ended"):
         asyncio.run(use(kept[0]))
     assert kept[0].is_cancelled()
+
+
+@pytest.mark.parametrize(
+    ("forget", "name"),
+    [
+        (lambda handle: handle.checkpoint(1), "checkpoint"),
+        (lambda handle: handle.defer_until(timedelta(hours=1)), "defer_until"),
+        (lambda handle: handle.wait_event("approved"), "wait_event"),
+    ],
+)
+def test_a_call_that_was_not_awaited_fails_the_attempt(
+    forget: Callable[[AsyncTaskHandle], object], name: str
+) -> None:
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        forget(handle)
+
+    async def waits(context: Context, handle: AsyncTaskHandle) -> None:
+        forget(handle)
+        await handle.checkpoint("kept")
+        await handle.wait_event("another")
+
+    for each in (body, waits):
+        with pytest.raises(HandleMisuseError, match=rf"write await handle\.{name}\("):
+            AsyncEngine().run(each)
+
+
+def test_the_error_of_a_body_stays_with_a_note_of_what_was_not_awaited() -> None:
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        handle.checkpoint(1)  # type: ignore[unused-coroutine]  # on purpose
+        raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own") as caught:
+        AsyncEngine().run(body)
+    assert caught.value.__notes__ == ["(and handle.checkpoint() was never awaited)"]
+
+
+def test_a_call_may_be_awaited_later_than_it_was_made() -> None:
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        kept = handle.checkpoint(1)
+        for number in range(5):
+            await handle.checkpoint(number)
+        await kept
+
+    engine = AsyncEngine()
+    engine.run(body)
+    assert engine.checkpoints == ["0", "1", "2", "3", "4", "1"]
+
+
+def test_the_interval_may_come_second_as_milliseconds() -> None:
+    async def body(context: Context, handle: AsyncTaskHandle) -> None:
+        await handle.defer_until(in_turn([False, True]), 500)
+
+    engine = AsyncEngine()
+    engine.run(body)
+    assert engine.slept_s == [0.5]

@@ -212,3 +212,10 @@ def test_a_result_of_another_form_is_refused(document: dict[str, object]) -> Non
 def test_a_result_has_what_its_status_says(status: ResultStatus) -> None:
     with pytest.raises(InvalidDocumentError):
         ExecutionResult(token="t", status=status)
+
+
+def test_what_a_document_does_not_describe_is_named() -> None:
+    with pytest.raises(InvalidDocumentError, match="describes no task_ready event: "):
+        TaskReadyEvent.from_json("{}")
+    with pytest.raises(InvalidDocumentError, match="describes no execution result: "):
+        ExecutionResult.from_json("{}")

@@ -5,6 +5,7 @@ import json
 import pickle
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,37 @@ def test_update_takes_one_existing_key_or_a_mapping() -> None:
     context.update(Context({"e": 6}))
     context.update(f=7)
     assert context == {"a": 2, "b": 3, "c": 4, "d": 5, "e": 6, "f": 7}
+
+
+def test_arguments_may_be_named() -> None:
+    context = Context({"a": 1})
+    untyped: Any = context
+    assert context.get("a", default=2) == 1
+    assert context.get("k", default=2) == 2
+    assert context.get(key="k", default="d") == "d"
+    assert context.pop("k", default=3) == 3
+    assert context.setdefault("s", default=4) == 4
+    context.update(key="a", value=5)
+    untyped.update("s", value=6)
+    assert context == {"a": 5, "s": 6}
+    with pytest.raises(ContextKeyError):
+        context.update(key="k", value=1)
+    context.update(key="x", other=1)
+    context.update({}, key="y", value=2)
+    assert context == {"a": 5, "s": 6, "key": "y", "other": 1, "value": 2}
+    with pytest.raises(InvalidContextValueError, match="not as both"):
+        untyped.update("a", 1, b=2)
+
+
+@pytest.mark.parametrize("wrong", [[1], "abc", 5, [], "", 0])
+def test_only_a_mapping_makes_a_context(wrong: Any) -> None:
+    with pytest.raises(InvalidContextValueError, match="the content must be a mapping such as"):
+        Context(wrong)
+    with pytest.raises(InvalidContextValueError, match="the content must be a mapping"):
+        Context().update_from_dict(wrong)
+    if wrong:
+        with pytest.raises(InvalidContextValueError, match="the content must be a mapping or"):
+            Context().update(wrong)
 
 
 def test_a_failed_update_stores_nothing() -> None:

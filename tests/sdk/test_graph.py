@@ -80,6 +80,23 @@ def test_a_cycle_is_found_exactly_if_there_is_no_order(needs: dict[str, list[str
         graph.topological_order(needs)
 
 
+@given(any_graphs())
+def test_one_cycle_is_found_for_each_set_of_tasks_that_wait_for_one_another(
+    needs: dict[str, list[str]],
+) -> None:
+    rings = {
+        frozenset({name} | (graph.upstream(needs, [name]) & graph.downstream(needs, [name])))
+        for name in needs
+        if name in graph.upstream(needs, [name])
+    }
+    cycles = graph.find_cycles(needs)
+    assert len(cycles) == len(rings)
+    for cycle in cycles:
+        assert cycle[0] == cycle[-1]
+        assert all(later in needs[name] for name, later in pairwise(cycle))
+        assert sum(ring >= set(cycle) for ring in rings) == 1
+
+
 @given(acyclic_graphs())
 def test_a_subgraph_holds_all_that_its_tasks_need(needs: dict[str, list[str]]) -> None:
     for name in needs:
@@ -112,6 +129,8 @@ def test_a_long_chain_needs_no_recursion() -> None:
     assert len(graph.execution_levels(chain)) == 20_000
     loop = {**chain, "0": ("19999",)}
     assert len(graph.find_cycle(loop) or ()) == 20_001
+    assert [len(cycle) for cycle in graph.find_cycles(loop)] == [20_001]
+    assert graph.find_cycles(chain) == []
 
 
 def test_a_dependency_that_is_no_task_is_left_aside() -> None:

@@ -541,3 +541,12 @@ def test_values_come_back_as_they_went() -> None:
     engine.answer = no_more
     engine.run(stores)
     engine.run(reads, checkpoint=engine.checkpoints[0])
+
+
+def test_the_interval_may_come_second_as_milliseconds() -> None:
+    def body(context: Context, handle: TaskHandle) -> None:
+        handle.defer_until(in_turn([False, True]), 500)
+
+    engine = SyncEngine()
+    engine.run(body)
+    assert engine.slept_s == [0.5]

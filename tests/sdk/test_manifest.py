@@ -252,6 +252,8 @@ def test_workflows_inside_are_validated_with_their_path() -> None:
     assert problems_of(raw) == (
         "$.workflows[0]: task 'b' depends on 'ghost', which does not exist",
         "$.workflows[0]: task 'b' depends on itself",
+        "$.workflows[0]: the trigger rule of task 'b' names 'a', on which it does not depend: "
+        "add it to dependencies",
     )
 
 

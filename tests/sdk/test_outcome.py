@@ -3,9 +3,13 @@
 import asyncio
 import errno
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
+import sqlalchemy.exc
 
+from cloacina.errors import StoreUnavailableError
 from cloacina_sdk.context import Context
 from cloacina_sdk.errors import InvalidContextValueError, InvalidReturnError
 from cloacina_sdk.outcome import TEXT_LIMIT_BYTES, TaskFailure, absorb, failure_of
@@ -45,6 +49,8 @@ def test_anything_else_is_refused_and_says_what_to_return(returned: object) -> N
     with pytest.raises(InvalidReturnError, match="return the Context, a mapping") as caught:
         absorb(returned, Context())
     assert type(returned).__name__ in str(caught.value)
+    article = "an" if type(returned) in (int, object) else "a"
+    assert f"returned {article} {type(returned).__name__};" in str(caught.value)
     assert isinstance(caught.value, TypeError)
 
 
@@ -116,3 +122,66 @@ def test_texts_can_be_stored_in_any_database() -> None:
     failure = raised(ValueError("nul \x00 and \ud800"))
     assert failure.message == "nul \\x00 and \\ud800"
     assert "\x00" not in failure.traceback
+
+
+def of_driver(path: str, *bases: type[BaseException], **facts: object) -> BaseException:
+    """Make an error of a class as a driver has it."""
+    module, _, name = path.rpartition(".")
+    error: BaseException = type(name, bases or (Exception,), {"__module__": module})("said so")
+    for fact, value in facts.items():
+        setattr(error, fact, value)
+    return error
+
+
+def sqlite_error_of(begun: int) -> sqlite3.OperationalError:
+    """Return what SQLite says to a second writer, or (0) to nonsense."""
+    path = "file:held?mode=memory&cache=shared"
+    with (
+        closing(sqlite3.connect(path, uri=True, isolation_level=None)) as first,
+        closing(sqlite3.connect(path, uri=True, isolation_level=None)) as second,
+    ):
+        first.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            second.execute("BEGIN IMMEDIATE" if begun else "SELECT nonsense")
+    return caught.value
+
+
+DBAPI = type("DBAPIError", (Exception,), {"__module__": "sqlalchemy.exc"})
+DEADLOCK = of_driver("psycopg.errors.DeadlockDetected", sqlstate="40P01")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_transient"),
+    [
+        (sqlite3.OperationalError("database is locked"), True),
+        (sqlite3.OperationalError("no such table: t"), False),
+        (sqlite3.IntegrityError("UNIQUE constraint failed: locked"), False),
+        (sqlite_error_of(1), True),
+        (sqlite_error_of(0), False),
+        (of_driver("psycopg.errors.SerializationFailure"), True),
+        (DEADLOCK, True),
+        (of_driver("psycopg.errors.LockNotAvailable"), True),
+        (of_driver("psycopg2.errors.DeadlockDetected"), True),
+        (of_driver("asyncpg.exceptions.DeadlockDetectedError"), True),
+        (of_driver("mine.Derived", type(DEADLOCK)), True),
+        (of_driver("psycopg.errors.UniqueViolation", sqlstate="23505"), False),
+        (of_driver("psycopg.OperationalError", sqlstate="40001"), True),
+        (of_driver("mine.SerializationFailure"), False),
+        (of_driver("mine.Error", sqlstate="40001"), False),
+        (of_driver("sqlalchemy.exc.OperationalError", DBAPI, orig=DEADLOCK), True),
+        (of_driver("sqlalchemy.exc.DBAPIError", orig=of_driver("x.E", pgcode="55P03")), True),
+        (of_driver("sqlalchemy.exc.IntegrityError", DBAPI, orig=ValueError("locked")), False),
+        (of_driver("sqlalchemy.exc.OperationalError", DBAPI, orig=None), False),
+        (of_driver("mine.Error", orig=DEADLOCK), False),
+        (StoreUnavailableError("the disk is full"), True),
+    ],
+)
+def test_a_database_that_others_hold_is_transient(error: BaseException, is_transient: bool) -> None:
+    assert raised(error).is_transient is is_transient
+
+
+def test_what_sqlalchemy_makes_of_a_locked_database_is_transient() -> None:
+    locked = sqlite3.OperationalError("database is locked")
+    assert raised(sqlalchemy.exc.OperationalError("SELECT 1", {}, locked)).is_transient
+    wrong = sqlite3.OperationalError("no such table: t")
+    assert not raised(sqlalchemy.exc.OperationalError("SELECT 1", {}, wrong)).is_transient

@@ -192,3 +192,10 @@ def test_nesting_has_a_limit() -> None:
     assert parse_rule(rule) == rule
     with pytest.raises(InvalidRuleError, match="levels deep"):
         parse_rule({"type": "All", "conditions": [rule]})
+
+
+@pytest.mark.parametrize("operator", ["==", "in", "contains"])
+def test_a_value_that_is_missing_is_one_problem(operator: str) -> None:
+    with pytest.raises(InvalidRuleError) as caught:
+        context_value("k", operator)
+    assert caught.value.problems == ("$.value is missing",)

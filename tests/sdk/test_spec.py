@@ -1,5 +1,7 @@
 """Tasks and workflows as data."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,14 @@ from hypothesis import strategies as st
 from cloacina_sdk.errors import InvalidDocumentError, InvalidWorkflowError, UnknownNameError
 from cloacina_sdk.json_text import JsonValue, decode, encode
 from cloacina_sdk.retry import RetryPolicy
-from cloacina_sdk.rules import Rule, parse_rule, task_failed, task_success
+from cloacina_sdk.rules import (
+    Rule,
+    none_of,
+    parse_rule,
+    task_failed,
+    task_skipped,
+    task_success,
+)
 from cloacina_sdk.spec import TaskSpec, WorkflowSpec
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True)
@@ -87,10 +96,34 @@ def test_an_unknown_dependency_names_the_task_and_close_names() -> None:
 
 
 def test_a_rule_that_names_an_unknown_task_is_refused() -> None:
-    rule = parse_rule(task_success("extarct") & task_failed("a"))
-    assert problems_of(workflow(task("extract"), task("a", rule=rule))) == (
+    rule = parse_rule(task_success("extarct") & task_failed("extract"))
+    assert problems_of(workflow(task("extract"), task("a", "extract", rule=rule))) == (
         "the trigger rule of task 'a' names 'extarct', which does not exist; "
         "did you mean 'extract'?",
+    )
+
+
+@pytest.mark.parametrize("condition", [task_success, task_failed, task_skipped])
+def test_a_rule_names_only_tasks_that_have_ended_when_it_is_asked(
+    condition: Callable[[str], Rule],
+) -> None:
+    rule = parse_rule(none_of(condition("a")) | condition("b"))
+    assert problems_of(workflow(task("a"), task("b", rule=rule))) == (
+        "the trigger rule of task 'b' names 'a', on which it does not depend: "
+        "add it to dependencies",
+        "the trigger rule of task 'b' names the task itself",
+    )
+    far = parse_rule(condition("a"))
+    workflow(task("a"), task("b", "a"), task("c", "b", rule=far)).validate()
+
+
+def test_every_cycle_is_printed_as_its_path() -> None:
+    spec = workflow(
+        task("a", "b"), task("p"), task("b", "a", "c"), task("x", "y"), task("y", "x"), task("c")
+    )
+    assert problems_of(spec) == (
+        "the dependencies form a cycle: a -> b -> a",
+        "the dependencies form a cycle: x -> y -> x",
     )
 
 
