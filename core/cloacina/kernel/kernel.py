@@ -5,13 +5,12 @@ changes in one transaction and only then carries out the effects. Nothing is pol
 sleeps until a message comes or the planner's next timer is due, and an idle one makes no statement.
 """
 
-import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cloacina.errors import (
     EngineError,
@@ -43,6 +42,7 @@ from cloacina.kernel.requests import (
     Submission,
 )
 from cloacina.kernel.waiters import Waiters, refuse, tell
+from cloacina.log import Logger
 from cloacina.model.states import Answer, Wish
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
@@ -76,7 +76,7 @@ from cloacina.store.direct import Settled
 from cloacina.store.migration import FindTarget
 from cloacina_sdk.executor import Reply
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 Message: TypeAlias = Request | AttemptEnded | Asked | ConditionTold
 """What other threads leave for the kernel."""
@@ -122,6 +122,8 @@ class Kernel:
         self._migrations: list[tuple[Requested, Future[Verdict] | None]] = []
         """Asked for in this turn, here or (without a future) by commands."""
         self._failure: KernelFailedError | None = None
+        self._in_hand: Message | Event | AttemptSaid | None = None
+        """What is being taken just now."""
         self._gate = threading.Lock()
         self._is_closed = False
         self._is_over = False
@@ -197,7 +199,9 @@ class Kernel:
     def _turn(self) -> None:
         effects: list[Effect] = []
         for message in self._messages():
+            self._in_hand = message  # if this fails, whoever sent it is told
             effects += self._take(message)
+        self._in_hand = None
         committed = self._committer.commit(effects)
         self.meter.look(self._planner)
         if committed.has_written:
@@ -366,26 +370,29 @@ class Kernel:
     def _migrate(self) -> None:
         """Change executions to other versions, now that all of this turn is written."""
         while self._migrations:
-            wanted, answered = self._migrations.pop(0)
-            try:
-                settled = self._neighbours.migrate(
-                    wanted, self.find_target, self._clock.now(), is_new=answered is not None
-                )
-            except EngineError as error:
-                self._lookout.note(error)
-                refuse([answered] if answered else [], error)
-                continue
-            if settled.verdict is None:
-                if answered is not None:
-                    self._waiters.expect_answer(wanted.command_id or "", answered)
-                    self._inbox.put(LookAround())  # its owner may be dead
-                continue
-            if settled.verdict.answer is Answer.GRANTED:
-                self._planner.forget(wanted.execution_id)
-                self._inbox.put(LookAround())
-            self._follow(settled)
-            tell([answered] if answered else [], settled.verdict)
-            self._has_obeyed |= answered is None
+            self._migrate_one(*self._migrations[0])
+            del self._migrations[0]  # if that fails, whoever asked is told
+
+    def _migrate_one(self, wanted: Requested, answered: Future[Verdict] | None) -> None:
+        try:
+            settled = self._neighbours.migrate(
+                wanted, self.find_target, self._clock.now(), is_new=answered is not None
+            )
+        except EngineError as error:
+            self._lookout.note(error)
+            refuse([answered] if answered else [], error)
+            return
+        if settled.verdict is None:
+            if answered is not None:
+                self._waiters.expect_answer(wanted.command_id or "", answered)
+                self._inbox.put(LookAround())  # its owner may be dead
+            return
+        if settled.verdict.answer is Answer.GRANTED:
+            self._planner.forget(wanted.execution_id)
+            self._inbox.put(LookAround())
+        self._follow(settled)
+        tell([answered] if answered else [], settled.verdict)
+        self._has_obeyed |= answered is None
 
     def _follow(self, settled: Settled) -> None:
         """Tell what became of an execution that nobody owned."""
@@ -511,19 +518,30 @@ class Kernel:
         with self._gate:
             self._is_closed = self._is_over = True
             left = [self._inbox.get() for _ in range(self._inbox.qsize())]
+        if self._in_hand is not None:
+            refuse(_waiting_for(self._in_hand), error)
         for message in left:
-            if isinstance(message, Submission):
-                refuse([message.accepted, message.ended], error)
-            elif isinstance(message, Await):
-                refuse([message.ended], error)
-            elif isinstance(message, Ask | Inquire):
-                refuse([message.answered], error)
-            elif isinstance(message, Retry):
-                refuse([message.reopened], error)
-            elif isinstance(message, Asked):
+            refuse(_waiting_for(message), error)
+            if isinstance(message, Asked):
                 message.answer(Reply.LOST)
+        refuse([answered for _, answered in self._migrations if answered], error)
         self._waiters.dismiss(error)
         self._asks.dismiss(self._ask_to_end)
+
+
+def _waiting_for(message: Message | Event | AttemptSaid) -> Sequence[Future[Any]]:
+    """Return what whoever sent a message waits for."""
+    match message:
+        case Submission():
+            return [message.accepted, message.ended]
+        case Await():
+            return [message.ended]
+        case Ask() | Inquire():
+            return [message.answered]
+        case Retry():
+            return [message.reopened]
+        case _:
+            return []
 
 
 def _may_be_long(wanted: Requested) -> bool:

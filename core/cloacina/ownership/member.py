@@ -1,12 +1,12 @@
 """What a runner does among the others in the same way on every database."""
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from cloacina.errors import EngineError, ExecutionNotRetryableError
+from cloacina.log import Logger
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.claims import Question, Taken
@@ -18,7 +18,7 @@ from cloacina.store.contract import Database
 from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 class Member(ABC):
