@@ -1,14 +1,14 @@
 """Plugins of a runner: objects whose ``hookimpl`` methods observe it or offer workflows."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import pluggy
 
+from cloacina.log import Logger
 from cloacina_sdk.hooks import PROJECT, CloacinaHooks, Registrar
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 def new_plugin_manager() -> pluggy.PluginManager:

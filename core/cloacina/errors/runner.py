@@ -27,7 +27,7 @@ class RunningLoopError(EngineError, RuntimeError):
     def __init__(self, call: str, instead: str) -> None:
         super().__init__(
             f"{call} would block the event loop that is running in this thread; "
-            f"use 'await {instead}' here"
+            f"use {instead!r} here"
         )
 
 

@@ -5,12 +5,12 @@
 * What it reports is parsed as if it came from another machine.
 """
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 
 from cloacina.executors.embedded import NOT_BEGUN_TYPE
+from cloacina.log import Logger
 from cloacina_sdk.attempt import ExecutionResult, TaskReadyEvent
 from cloacina_sdk.document import Fields
 from cloacina_sdk.errors import CloacinaError
@@ -28,7 +28,7 @@ from cloacina_sdk.executor import (
 from cloacina_sdk.log_line import LogLine, LogSource
 from cloacina_sdk.outcome import TaskFailure, failure_of
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _NOT_BEGUN = TaskFailure(
     error_type=NOT_BEGUN_TYPE,
     message="it was stopped before its executor took it",

@@ -7,13 +7,13 @@ raises is logged. One that takes long holds up those after it, and nothing else.
 import asyncio
 import contextvars
 import inspect
-import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from cloacina.log import Logger
 from cloacina.model.context import texts_of
 from cloacina.model.states import ExecutionStatus, TaskStatus
 from cloacina.planner.effects import AttemptSettled, WaitFailed
@@ -22,7 +22,7 @@ from cloacina.runtime import Runtime
 from cloacina_sdk.callbacks import Callback
 from cloacina_sdk.context import Context
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 FindVariables = Callable[[str], contextvars.Context | None]
 

@@ -1,6 +1,5 @@
 """Write what a turn changed, until the database has taken or refused it."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +9,11 @@ from cloacina.errors import (
     EvictedError,
     OwnershipLostError,
     RunnerClosedError,
-    StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.journal import fields_of
 from cloacina.kernel.meter import Meter
+from cloacina.log import Logger
 from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import CallCondition, Effect, StartAttempt
@@ -23,7 +22,7 @@ from cloacina.planner.planner import Planner
 from cloacina.planner.queue.claims import Question
 from cloacina.store.contract import Writer, Written
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 @dataclass(slots=True)
@@ -130,7 +129,7 @@ class Committer:
         while True:
             try:
                 taken = self._neighbours.taken(question)
-            except StoreUnavailableError as error:
+            except EngineError as error:  # without an answer, it cannot go on
                 if not self._has_paused(patience, error):
                     written.postponed.extend(written.contended)
                     written.contended.clear()  # what they were to start is void
@@ -177,7 +176,7 @@ class Committer:
                 self.note_eviction(error)
                 written = Written(postponed=list(unsaved))
                 continue
-            except StoreUnavailableError as error:
+            except EngineError as error:  # the cause may go, and what is to be written stays
                 written.obstacle = str(error)
             is_left = written.postponed or self._is_evicted
             if is_left and not self._has_paused(patience, written.obstacle):

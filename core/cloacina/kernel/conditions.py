@@ -10,19 +10,19 @@ Rules it upholds:
 
 import asyncio
 import inspect
-import logging
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from cloacina.kernel.bodies import FindFunction
+from cloacina.log import Logger
 from cloacina.planner.effects import CallCondition
 from cloacina.planner.events import ConditionTold
 from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.verdict import judge
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 _TIDY_AT: Final = 64
 

@@ -3,7 +3,6 @@
 Only the first end that is told under the token of an attempt that runs here is passed on.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from cloacina.kernel.bodies import Bodies, import_path
 from cloacina.kernel.journal import fields_of
 from cloacina.kernel.logbook import LogBook
 from cloacina.kernel.routes import Routes
+from cloacina.log import Logger
 from cloacina.model.context_size import Excess, excess_of
 from cloacina.planner.effects import StartAttempt, StopAttempt
 from cloacina.planner.events import AttemptEnded, Identity
@@ -28,7 +28,7 @@ from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.spec import TaskSpec
 from cloacina_sdk.waiting import Memory
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 @dataclass(frozen=True, slots=True)

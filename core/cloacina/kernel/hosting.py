@@ -4,7 +4,6 @@ Offers are looked for when somebody rings, and again when a slot comes free whil
 to wait: an idle runner asks the database nothing.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from cloacina.errors import EngineError, EvictedError, StoreUnavailableError
 from cloacina.kernel.clock import Clock
 from cloacina.kernel.dispatch import Dispatcher
 from cloacina.kernel.lookout import Lookout
+from cloacina.log import Logger
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.ownership.offering import Look
 from cloacina.planner.deferral import cannot_wait
@@ -25,7 +25,7 @@ from cloacina_sdk.attempt import ExecutionResult
 from cloacina_sdk.outcome import failure_of
 from cloacina_sdk.waiting import Wait
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 class Hosting:
@@ -66,8 +66,8 @@ class Hosting:
                     may_claim=not is_closing,
                 )
             )
-        except StoreUnavailableError as error:
-            self._lookout.look_later(error)
+        except EngineError as error:
+            self._lookout.survive(error, "offers")
             return []
         for stop in self._guests.compare(sight.guests):
             dispatcher.cancel(stop.token, is_kill=stop.is_kill)
@@ -104,8 +104,8 @@ class Hosting:
             except EngineError:
                 for report in reports:
                     self._report_alone(report)
-        except StoreUnavailableError as error:
-            self._lookout.look_later(error)
+        except EngineError as error:
+            self._lookout.survive(error, "who is to hear of the ends of attempts")
             return False
         for report in reports:
             self._guests.reported(report)
@@ -140,12 +140,12 @@ class Hosting:
             claimed = self._neighbours.claim_offers(
                 accepts, schedule.new_token, self._guests.tokens
             )
-        except StoreUnavailableError as error:
-            self._lookout.look_later(error)
-            self._is_in_doubt = True
         except EvictedError:
             self._is_in_doubt = True  # an earlier answer may have been lost: its claims still stand
             raise
+        except EngineError as error:
+            self._lookout.survive(error, "offers to claim")
+            self._is_in_doubt = True
         finally:
             for token in promised:
                 schedule.give_back(token)

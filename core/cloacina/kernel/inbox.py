@@ -9,8 +9,9 @@ Rules it upholds:
 
 import queue
 import threading
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeAlias
 
 from cloacina.errors import EngineError, EngineThreadError, KernelFailedError, RunnerClosedError
 from cloacina.kernel.asks import Asked
@@ -41,6 +42,8 @@ class Inbox:
         self._is_closed = False
         self._is_over = False
         """Whether nobody takes messages any more."""
+        self._in_hand: Message | None = None
+        """What is being taken just now: if that fails, whoever sent it is told."""
         self.reader: threading.Thread | None = None
         """The thread that takes what comes; it must not wait for an answer of its own."""
 
@@ -106,25 +109,38 @@ class Inbox:
     def take(self, patience_s: float | None) -> Iterator[Message]:
         """Yield the first message that comes in time, and all that are there then."""
         try:
-            yield self._messages.get(timeout=patience_s)
+            self._in_hand = self._messages.get(timeout=patience_s)
         except queue.Empty:
             return
+        yield self._in_hand
         for _ in range(self._messages.qsize()):
-            yield self._messages.get()
+            self._in_hand = self._messages.get()
+            yield self._in_hand
+        self._in_hand = None
 
     def dismiss(self, error: EngineError) -> None:
-        """Close for good; whoever left a message that was not taken is told why."""
+        """Close for good; whoever left a message that was not taken, or not wholly, is told why."""
         with self._gate:
             self._is_closed = self._is_over = True
             left = [self._messages.get() for _ in range(self._messages.qsize())]
+        if self._in_hand is not None:
+            refuse(_waiting_for(self._in_hand), error)
         for message in left:
-            if isinstance(message, Submission):
-                refuse([message.accepted, message.ended], error)
-            elif isinstance(message, Await):
-                refuse([message.ended], error)
-            elif isinstance(message, Ask | Inquire):
-                refuse([message.answered], error)
-            elif isinstance(message, Retry):
-                refuse([message.reopened], error)
-            elif isinstance(message, Asked):
+            refuse(_waiting_for(message), error)
+            if isinstance(message, Asked):
                 message.answer(Reply.LOST)
+
+
+def _waiting_for(message: Message) -> Sequence[Future[Any]]:
+    """Return what whoever sent a message waits for."""
+    match message:
+        case Submission():
+            return [message.accepted, message.ended]
+        case Await():
+            return [message.ended]
+        case Ask() | Inquire():
+            return [message.answered]
+        case Retry():
+            return [message.reopened]
+        case _:
+            return []

@@ -7,6 +7,7 @@ them: those are kept with the attempt.
 import logging
 from typing import Final
 
+from cloacina.log import Logger
 from cloacina.planner.effects import (
     AttemptDeferred,
     AttemptSettled,
@@ -16,7 +17,7 @@ from cloacina.planner.effects import (
 from cloacina.planner.events import Identity
 from cloacina.planner.execution import ExecutionState
 
-LOG: Final = logging.getLogger("cloacina.engine")
+LOG: Final = Logger("cloacina.engine")
 
 
 def fields_of(

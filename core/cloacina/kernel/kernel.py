@@ -5,7 +5,6 @@ changes in one transaction and only then carries out the effects. Nothing is pol
 sleeps until a message comes or the planner's next timer is due, and an idle one makes no statement.
 """
 
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -39,6 +38,7 @@ from cloacina.kernel.requests import (
 )
 from cloacina.kernel.waiters import Waiters, tell
 from cloacina.kernel.wishes import Wishes
+from cloacina.log import Logger
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.effects import (
     AnswerAsk,
@@ -64,7 +64,7 @@ from cloacina.planner.planner import Planner
 from cloacina.planner.restore import restored
 from cloacina.store.contract import Writer
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 class Kernel:
@@ -353,5 +353,6 @@ class Kernel:
     def _dismiss(self, error: EngineError) -> None:
         """Tell everybody who still waits that this kernel will not answer."""
         self.inbox.dismiss(error)
+        self.wishes.dismiss(error)
         self._waiters.dismiss(error)
         self._asks.dismiss(self._ask_to_end)

@@ -1,6 +1,5 @@
 """What a runner finds outside when it looks around, and when it looks again because it could not."""
 
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cloacina.errors import (
@@ -10,13 +9,14 @@ from cloacina.errors import (
     StoreUnavailableError,
 )
 from cloacina.kernel.clock import Clock
+from cloacina.log import Logger
 from cloacina.model.patience import Patience
 from cloacina.ownership.neighbours import Neighbours
 from cloacina.planner.events import Requested, StoredExecution, Verdict
 from cloacina.planner.queue.claims import Question, Taken
 from cloacina.store.direct import Settled
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _BACKSTOP_US = 5_000_000
 """How long a slot of a key that another runner freed may go unnoticed."""
 
@@ -57,28 +57,26 @@ class Lookout:
         """
         try:
             return self._neighbours.take_over()
-        except StoreUnavailableError as error:
-            self.look_later(error)
         except EvictedError:
             raise
-        except EngineError:
-            _LOG.exception("could not look for executions to take over; the next change retries")
+        except EngineError as error:
+            self.survive(error, "executions to take over")
         return ()
 
     def commands(self) -> Sequence[Requested]:
         """Return what others left in the inbox for us to obey or to settle."""
         try:
             return self._neighbours.commands()
-        except StoreUnavailableError as error:
-            self.look_later(error)
+        except EngineError as error:
+            self.survive(error, "what others ask")
             return ()
 
     def taken(self, keys: Collection[str]) -> Taken | None:
         """Return who has slots of keys; ``None`` if that is not to be known now."""
         try:
             return self._neighbours.taken(Question(keys=keys))
-        except StoreUnavailableError as error:
-            self.look_later(error)
+        except EngineError as error:
+            self.survive(error, "who has slots of keys")
             return None
 
     def wait_for_keys(self) -> None:
@@ -94,10 +92,10 @@ class Lookout:
         """Do what a command asks of an execution that nobody owns; else leave it open."""
         try:
             return self._neighbours.settle(command, self._clock.now(), is_new=False)
-        except StoreUnavailableError as error:
-            self.look_later(error)
         except ExecutionNotFoundError:
             _LOG.debug("execution %s was removed with its commands", command.execution_id)
+        except EngineError as error:
+            self.survive(error, f"what is asked of execution {command.execution_id}")
         return Settled(None)
 
     def answers(self, command_ids: Sequence[str]) -> Mapping[str, Verdict]:
@@ -106,8 +104,8 @@ class Lookout:
             return {}
         try:
             return self._neighbours.answers(command_ids)
-        except StoreUnavailableError as error:
-            self.look_later(error)
+        except EngineError as error:
+            self.survive(error, "what others answered")
             return {}
 
     def ends(
@@ -130,6 +128,13 @@ class Lookout:
         """Look around again if what failed may succeed later."""
         if isinstance(error, StoreUnavailableError):
             self.look_later(error)
+
+    def survive(self, error: EngineError, wanted: str) -> None:
+        """Look again if that may help; else tell what was ``wanted``, and that it is not known."""
+        if isinstance(error, StoreUnavailableError):
+            self.look_later(error)
+        else:
+            _LOG.error("could not look for %s; the next change retries", wanted, exc_info=error)
 
     def look_later(self, error: StoreUnavailableError) -> None:
         """Look around again, as the database could not be asked; later each time."""

@@ -75,6 +75,11 @@ class Wishes:
             tell([ask.answered], settled.verdict)
         return []
 
+    def dismiss(self, error: EngineError) -> None:
+        """Tell whoever asked for a migration in this turn that there will be none."""
+        refuse([answered for _, answered in self._migrations if answered is not None], error)
+        self._migrations.clear()
+
     def retry(self, request: Retry) -> None:
         """Have an execution run again that has ended; whoever knows it goes on with it."""
         try:

@@ -1,6 +1,5 @@
 """The other runners on a PostgreSQL schema: leases say who lives, ``NOTIFY`` wakes."""
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from cloacina.errors import EvictedError
+from cloacina.log import Logger
 from cloacina.ownership.member import Member
 from cloacina.ownership.neighbours import Accepts
 from cloacina.ownership.pulse import LOOK, LeaseTimes, Pulse
@@ -15,7 +15,7 @@ from cloacina.planner.events import StoredExecution
 from cloacina.store import ownership
 from cloacina.store.postgres import PostgresDatabase
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 
 class LeaseNeighbours(Member):

@@ -1,12 +1,12 @@
 """What a runner does among the others in the same way on every database."""
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from cloacina.errors import EngineError, ExecutionNotRetryableError
+from cloacina.log import Logger
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
@@ -18,7 +18,7 @@ from cloacina.store.contract import Database
 from cloacina.store.migration import FindTarget
 from cloacina.store.offers import Accepts
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _PATIENCE_TO_LEAVE_S: Final = 1.0
 """The others find out anyway, and whoever holds the lock may be waiting for this runner."""
 

@@ -45,7 +45,11 @@ def open_database(
     match location:
         case SqliteLocation():
             file = SqliteDatabase(location, pool_size=pool_size)
-            return Opened(file, FileNeighbours(file, runner_id, accepts, clock_us))
+            try:
+                return Opened(file, FileNeighbours(file, runner_id, accepts, clock_us))
+            except BaseException:
+                file.close()
+                raise
         case PostgresLocation():
             require_psycopg()
             from cloacina.ownership.lease_neighbours import LeaseNeighbours  # noqa: PLC0415 - its driver

@@ -7,17 +7,18 @@
   open for writing is told by the kernel the moment its reader is gone, so a death needs no polling.
 * A lock is taken before its runner is announced in the database, and its files are removed after
   the runner was struck out there.
+* Whoever may open the database file may open both: they have its mode and its group.
 """
 
 import errno
 import fcntl
 import os
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
-from cloacina.store.sqlite import open_directory
+from cloacina.store.sqlite import open_directory, share, sidecar_of
 
 _RING: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_HERE: "weakref.WeakSet[Presence]" = weakref.WeakSet()
@@ -26,17 +27,29 @@ _OPEN_HERE: "weakref.WeakSet[Presence]" = weakref.WeakSet()
 class Presence:
     """This runner, as other processes see it. Closed by ``close`` or by the death of the process."""
 
-    def __init__(self, directory: Path, runner_id: str) -> None:
-        """Take the lock of ``runner_id`` in ``directory`` and hang up its bell."""
-        self.directory = directory
+    def __init__(self, database: Path, runner_id: str) -> None:
+        """Take the lock of ``runner_id`` beside ``database`` and hang up its bell.
+
+        Raises:
+            OSError: if that cannot be done; nothing is held then.
+        """
+        self.directory = sidecar_of(database)
         self.runner_id = runner_id
-        os.close(open_directory(directory))
-        self._lock = os.open(_lock(directory, runner_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.mkfifo(_bell(directory, runner_id), 0o600)
-        # open for both, so that the pipe never reports the end of its last writer
-        flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
-        self.bell = os.open(_bell(directory, runner_id), flags)
+        os.close(open_directory(self.directory))
+        with ExitStack() as undo:
+            path = _lock(self.directory, runner_id)
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            undo.callback(os.close, self._lock)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            bell = _bell(self.directory, runner_id)
+            bell.unlink(missing_ok=True)  # left by a try that failed: the lock is ours
+            os.mkfifo(bell, 0o600)
+            # open for both, so that the pipe never reports the end of its last writer
+            self.bell = os.open(bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            undo.callback(os.close, self.bell)
+            share(self._lock, database)
+            share(self.bell, database)
+            undo.pop_all()
         self._is_open = True
         _OPEN_HERE.add(self)
 
@@ -50,12 +63,15 @@ class Presence:
 
     def close(self) -> None:
         """Remove lock and bell. The runner must not be registered any more."""
-        if self._is_open:
+        if not self._is_open:
+            return
+        try:
             for path in (
                 _bell(self.directory, self.runner_id),
                 _lock(self.directory, self.runner_id),
             ):
                 path.unlink(missing_ok=True)
+        finally:
             self._drop()
 
     def _drop(self) -> None:

@@ -4,7 +4,6 @@ It lives on a database connection of its own, and makes a new one whenever that 
 that cannot renew in time is evicted by the others; it learns of it here or at its next commit.
 """
 
-import logging
 import os
 import select
 import threading
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cloacina.errors import StoreUnavailableError
+from cloacina.log import Logger
 from cloacina.model.patience import Patience
 from cloacina.ownership.interest import Interest
 from cloacina.ownership.neighbours import ASKED_FOR_S
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 
 HELLO: Final = "h"
 """Rung by a runner that begins to listen: who waits for ends asks it too."""

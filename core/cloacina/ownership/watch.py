@@ -3,8 +3,9 @@
 import os
 import select
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from cloacina.log import Logger
 from cloacina.ownership.interest import Interest
 from cloacina.ownership.neighbours import ASKED_FOR_S
 from cloacina.ownership.presence import (
@@ -18,6 +19,8 @@ from cloacina.ownership.presence import (
     ring,
     wait_for_end,
 )
+
+_LOG = Logger("cloacina")
 
 
 class Watch:
@@ -87,7 +90,9 @@ class Watch:
                 ring(bell, why)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching; done again, it does nothing."""
+        if self._is_closing:
+            return
         self._is_closing = True
         ring(self._presence.bell)
         self._thread.join()
@@ -116,26 +121,36 @@ class Watch:
             ready = self._poll.poll()
             if self._is_closing:
                 return
-            rung = self._presence.answer()
-            if TELL_ME in rung:
-                self._is_asked = True
-                self.ring_all()  # what ended before we were asked has not been told
-            if TELL_ME_ALL in rung and self._changes.ask():
-                self.ring_all(CHANGED)  # likewise
-            gone = [fd for fd, _ in ready if fd != self._presence.bell]
-            self._bury(gone)
+            try:
+                is_time_to_look = self._hear([fd for fd, _ in ready if fd != self._presence.bell])
+            except OSError as error:  # no descriptor is free, say: who looks finds out what matters
+                _LOG.warning("cannot watch the other runners: %s; looking at the database", error)
+                is_time_to_look = True
             self._on_change()
-            if gone or rung.strip(TELL_ME_ALL + CHANGED):
+            if is_time_to_look:
                 self._notice()
+
+    def _hear(self, gone: Sequence[int]) -> bool:
+        """Take what was rung, and bury those whose bells are ``gone``; return whether to look."""
+        rung = self._presence.answer()
+        if TELL_ME in rung:
+            self._is_asked = True
+            self.ring_all()  # what ended before we were asked has not been told
+        if TELL_ME_ALL in rung and self._changes.ask():
+            self.ring_all(CHANGED)  # likewise
+        self._bury(gone)
+        return bool(gone or rung.strip(TELL_ME_ALL + CHANGED))
 
     def _bury(self, descriptors: Iterable[int]) -> None:
         dead = set(descriptors)
         with self._lock:
             gone = [name for name, bell in self._peers.items() if bell in dead]
-            # one that joined again hung up another bell: it does not end
-            ending = [name for name in gone if self._hangs_there(name)]
-            for runner_id in gone:
-                self._drop(runner_id)
+            try:
+                # one that joined again hung up another bell: it does not end
+                ending = [name for name in gone if self._hangs_there(name)]
+            finally:
+                for runner_id in gone:
+                    self._drop(runner_id)
         for runner_id in ending:
             wait_for_end(self._presence.directory, runner_id)  # or it would still pass for alive
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, Self
 from weakref import WeakSet
 
 from cloacina.ownership.neighbours import ASKED_FOR_S
+from cloacina.runner.loops import refuse_on_loop
 from cloacina.store.events import ExecutionEvent, Page
 
 _ASK_AGAIN_S: Final = ASKED_FOR_S / 3
@@ -57,6 +58,8 @@ class Bulletin:
 class EventStream:
     """The events of one execution in their order, as an iterator or as an async iterator.
 
+    Where an event loop runs, only ``async for`` can follow what is still written.
+
     It is for one reader, a thread or a coroutine; ``close`` may be called by any.
     """
 
@@ -87,6 +90,8 @@ class EventStream:
         return self
 
     def __next__(self) -> ExecutionEvent:
+        if self._is_following:
+            refuse_on_loop("following events", "async for event in ...")
         while not self._has_next():
             self._woken.clear()
             if self._look():

@@ -10,6 +10,7 @@ from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.runner.events import EventStream
+from cloacina.runner.loops import refuse_on_loop
 from cloacina.runner.result import WorkflowResult
 from cloacina_sdk.json_text import JsonValue
 
@@ -134,7 +135,9 @@ class ExecutionHandle:
         Raises:
             WaitTimeoutError: if it runs longer; it goes on.
             RunnerClosedError: if the runner was shut down meanwhile; the execution is stored.
+            RunningLoopError: when called where an event loop runs; await ``wait_async`` there.
         """
+        refuse_on_loop("wait()", "await handle.wait_async(...)")
         try:
             return WorkflowResult(self._ended.result(timeout))
         except FutureTimeoutError:

@@ -4,7 +4,6 @@ The commit itself is told of by SQLAlchemy, a moment before it happens. From the
 is asked, soon and then ever more rarely, and only for as long as a commit can take.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -18,12 +17,13 @@ from cloacina.errors import (
     StoreUnavailableError,
     SubmissionRolledBackError,
 )
+from cloacina.log import Logger
 from cloacina.model.patience import Patience
 from cloacina.planner.execution import ExecutionState
 from cloacina.store.commit_watch import CommitWatch
 from cloacina.store.reader import Connection
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _PATIENCE_S: Final = 60.0
 """For how long after it was announced a commit is looked for."""
 

@@ -1,6 +1,5 @@
 """Remove what ended long ago, now and then, from a thread that takes what time the others leave."""
 
-import logging
 import os
 import sys
 import threading
@@ -9,10 +8,11 @@ from typing import Final
 
 from cloacina.errors import EngineError
 from cloacina.kernel.clock import Clock
+from cloacina.log import Logger
 from cloacina.store.contract import Database
 from cloacina.store.retention import prune
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _SHORTEST_S: Final = 1.0
 _LONGEST_S: Final = 3600.0
 _NICE: Final = 10

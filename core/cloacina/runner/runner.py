@@ -9,7 +9,6 @@ from typing import Self
 from cloacina.errors import (
     InvalidConfigError,
     PackageInUseError,
-    RunningLoopError,
 )
 from cloacina.executors.routing import RoutingConfig
 from cloacina.packages.config import PackageConfig
@@ -22,6 +21,7 @@ from cloacina.runner.engine import Engine
 from cloacina.runner.fleet import Fleet, brought_executors
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.lifetime import Lifetime
+from cloacina.runner.loops import refuse_on_loop
 from cloacina.runner.result import WorkflowResult
 from cloacina.runner.submission import ContextLike, SubmitOptions
 from cloacina.runner.submitter import Submitter
@@ -259,7 +259,7 @@ class DefaultRunner(Control):
             RunningLoopError: when called where an event loop runs; await ``execute_async`` there.
             WaitTimeoutError: if it takes longer; it goes on.
         """
-        _refuse_on_loop("execute()", "runner.execute_async(...)")
+        refuse_on_loop("execute()", "await runner.execute_async(...)")
         options = SubmitOptions(idempotency_key=idempotency_key)
         handle = self._submitter.begin(workflow, context, options)
         return handle.wait(self._config.workflow_timeout_seconds if timeout is None else timeout)
@@ -322,11 +322,3 @@ def _taken(config: object) -> DefaultRunnerConfig:
     if not isinstance(config, DefaultRunnerConfig):
         raise InvalidConfigError("config", config, "a DefaultRunnerConfig")
     return config.copy()
-
-
-def _refuse_on_loop(call: str, instead: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RunningLoopError(call, instead)

@@ -4,12 +4,12 @@ Every call runs in the caller's transaction. An offer is claimed by one runner, 
 nobody had before; its end is written under that token, once; everything else is its owner's.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import sqlalchemy as sa
 
+from cloacina.log import Logger
 from cloacina.planner.guests import ClaimedOffer, GuestReport, OpenOffer
 from cloacina.planner.offered import SeenOffer
 from cloacina.store.identity import identity_of
@@ -22,7 +22,7 @@ from cloacina_sdk.context import Context
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.waiting import Wait
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _C: Final = OFFERS.c
 _KEY: Final = (_C.execution_id, _C.task_number, _C.attempt)
 _IS_ALIVE: Final = _C.claimed_by.in_(sa.select(RUNNERS.c.id))

@@ -7,7 +7,6 @@ Where runners have leases, a runner's row is locked by each of its commits and b
 so that one of the two comes wholly before the other.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from cloacina.log import Logger
 from cloacina.model.topology import Topology
 from cloacina.planner.events import Identity
 from cloacina.store import limits
@@ -23,7 +23,7 @@ from cloacina.store.identity import identity_of
 from cloacina.store.tables import EXECUTIONS, FINAL_STATUSES, GRAPHS, RUNNERS
 from cloacina.store.timestamps import to_text
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 _AT_ONCE: Final = 500
 """How many ids one statement names."""
 

@@ -94,6 +94,10 @@ class PostgresAccess:
             raise kind(
                 f"the database {self.location.shown} could not be {done}: {error.orig}"
             ) from error
+        except exc.TimeoutError as error:  # every connection of the pool is in use
+            raise StoreUnavailableError(
+                f"the database {self.location.shown} could not be {done}: {error}"
+            ) from error
 
 
 def conninfo_of(location: PostgresLocation) -> str:

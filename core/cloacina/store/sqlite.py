@@ -5,14 +5,15 @@ of power; foreign keys enforced; transactions begun by us alone.
 """
 
 import fcntl
-import logging
 import os
 import sqlite3
+import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -24,6 +25,7 @@ from cloacina.errors import (
     InvalidUrlError,
     StoreUnavailableError,
 )
+from cloacina.log import Logger
 from cloacina.store.contract import POOL_SIZE, Writer
 from cloacina.store.file_system import network_mount_of
 from cloacina.store.schema import ensure_schema
@@ -31,8 +33,9 @@ from cloacina.store.sqlite_link import SqliteLink
 from cloacina.store.url import SqliteLocation
 from cloacina.store.writer import GroupWriter
 
-_LOG = logging.getLogger("cloacina")
+_LOG = Logger("cloacina")
 BUSY_TIMEOUT_MS = 10_000
+_SIDECAR: Final = "-runners"
 _OPEN_HERE: "weakref.WeakSet[SqliteDatabase]" = weakref.WeakSet()
 
 
@@ -81,7 +84,7 @@ class SqliteDatabase:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the right to write: processes queue for it, where SQLite alone would poll."""
+        """Hold the right to write: processes take turns, where SQLite alone would wait too long."""
         turnstile = self._turnstile
         if turnstile is None:
             raise ForkedRunnerError(os.getppid())
@@ -140,6 +143,10 @@ class SqliteDatabase:
         except exc.DBAPIError as error:
             kind = StoreUnavailableError if _is_passing(error) else EngineError
             raise kind(f"the database {self.path} could not be {done}: {error.orig}") from error
+        except exc.TimeoutError as error:  # every connection of the pool is in use
+            raise StoreUnavailableError(
+                f"the database {self.path} could not be {done}: {error}"
+            ) from error
 
     def _check(self, location: SqliteLocation) -> None:
         if self.path.is_dir():
@@ -199,14 +206,38 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def sidecar_of(path: Path) -> Path:
     """Return the directory in which the runners on a file meet."""
-    return path.with_name(f"{path.name}-runners")
+    return path.with_name(f"{path.name}{_SIDECAR}")
 
 
 def open_directory(path: Path) -> int:
-    """Open a directory, making it first; the caller owns the descriptor."""
+    """Open the directory beside a file, making it first; the caller owns the descriptor."""
     while True:
         path.mkdir(exist_ok=True)
         try:
-            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue  # the last runner to leave removed it just now
+        share(descriptor, path.with_name(path.name.removesuffix(_SIDECAR)))
+        return descriptor
+
+
+def share(descriptor: int, database: Path) -> None:
+    """Let whoever may open the file ``database`` open what belongs to it, as far as that is ours.
+
+    A directory can be entered by those who may read the file.
+    """
+    try:
+        like = database.stat()
+    except FileNotFoundError:
+        return  # it is made with the rights that are usual here
+    own = os.fstat(descriptor)
+    mode = stat.S_IMODE(like.st_mode) & 0o666
+    if stat.S_ISDIR(own.st_mode):
+        mode |= (mode & 0o444) >> 2
+    if own.st_uid != os.geteuid():
+        return
+    with suppress(PermissionError):  # of a group that this process does not belong to
+        if own.st_gid != like.st_gid:
+            os.fchown(descriptor, -1, like.st_gid)
+    if stat.S_IMODE(own.st_mode) != mode:
+        os.fchmod(descriptor, mode)
