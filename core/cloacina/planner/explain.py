@@ -4,12 +4,14 @@ Pure: whoever asks collects the facts. The first obstacle that is found is told,
 a whole execution to what holds up one task of it.
 """
 
+from dataclasses import replace
+
 from cloacina.model.explanation import Explanation, Reason
 from cloacina.model.states import ExecutionStatus, StopReason, SubStatus, TaskStatus
 from cloacina.planner.events import StoredTask
+from cloacina.planner.explain_ready import explain_ready, explain_unparked
 from cloacina.planner.explain_waits import explain_parked, explain_wait
 from cloacina.planner.facts import Facts
-from cloacina.planner.standing import InQueue, Standing
 
 
 def explain_task(facts: Facts, number: int) -> Explanation:
@@ -49,7 +51,7 @@ def _ended(facts: Facts, task: StoredTask) -> Explanation | None:
             sentence = f"task {name!r} failed: {task.error_type}: {task.error_message}"
         case TaskStatus.CANCELLED:
             reason, hint = Reason.CANCELLED, "retry the execution to run it again"
-            sentence = f"task {name!r} was cancelled"
+            sentence = f"task {name!r} was cancelled" + (f": {task.reason}" if task.reason else "")
         case TaskStatus.SKIPPED:
             is_tainted = task.sub_status == SubStatus.UPSTREAM_FAILED
             reason = Reason.UPSTREAM_FAILED if is_tainted else Reason.RULE
@@ -67,10 +69,27 @@ def _running(facts: Facts, task: StoredTask) -> Explanation | None:
     if owner is None or not owner.is_alive:
         return None  # its attempt is recorded as running, and nobody runs it
     name = facts.name(task.number)
-    if task.sub_status == SubStatus.DEFERRED:
-        return _back_in_queue(facts, task) or explain_parked(facts, task)
-    sentence = f"task {name!r} is running, attempt {task.attempt}; {owner} plans its execution"
+    if task.elements is not None:
+        running = sum(_is_running(each) for each in facts.elements(task))
+        if not running:
+            return None
+        what = f"{running:,} of its {_elements(facts, task)}"
+    elif task.sub_status == SubStatus.DEFERRED:
+        return explain_unparked(facts, task) or explain_parked(facts, task)
+    else:
+        what = f"attempt {task.attempt}"
+    end = (
+        f"; {owner} plans its execution" if facts.stored.stopping is None else _ending(facts, task)
+    )
+    sentence = f"task {name!r} is running, {what}{end}"
     return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
+
+
+def _ending(facts: Facts, task: StoredTask) -> str:
+    """What becomes of a running attempt of an execution that is being stopped."""
+    if task.number not in facts.in_threads:
+        return "; it is being cancelled"
+    return "; it is being cancelled; its attempt runs in a thread, which nothing can stop"
 
 
 def _held_up(facts: Facts, task: StoredTask) -> Explanation | None:
@@ -152,11 +171,14 @@ def _unowned(facts: Facts) -> Explanation:
 
 
 def _waiting(facts: Facts, task: StoredTask) -> Explanation:
-    """What holds up one task of an execution that goes on."""
+    """What holds up one task, or one element, of an execution that goes on."""
+    if task.elements is not None:
+        return _mapped(facts, task)
     name = facts.name(task.number)
+    dependencies = facts.stored.topology.dependencies
     before = [
         facts.name(number)
-        for number in facts.stored.topology.dependencies[task.number]
+        for number in (dependencies[task.number] if task.parent is None else ())
         if not TaskStatus(facts.stored.tasks[number].status).is_final
     ]
     if before:
@@ -181,105 +203,29 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
             task=name,
             until=until,
         )
-    return _ready(facts, task)
+    return explain_ready(facts, task)
 
 
-def _ready(facts: Facts, task: StoredTask) -> Explanation:
-    name, standing = facts.name(task.number), facts.standing
-    if task.sub_status == SubStatus.OFFERED:
-        return Explanation(
-            reason=Reason.OFFERED,
-            sentence=(
-                f"task {name!r} is ready and on offer to all runners, as {facts.owner} has no free "
-                "slot for it"
-            ),
-            unblock="it starts on whichever runner that knows it has a free slot first",
-            task=name,
-        )
-    if standing is None:
-        return Explanation(
-            reason=Reason.OWNER_ELSEWHERE,
-            sentence=f"task {name!r} is ready and waits for a free slot of {facts.owner}",
-            unblock="it starts when that runner has one; ask there for more",
-            task=name,
-        )
-    if standing.is_closing:
-        return Explanation(
-            reason=Reason.SHUTTING_DOWN,
-            sentence=f"task {name!r} is ready, but its runner is being shut down",
-            unblock="the next runner goes on with it",
-            task=name,
-        )
-    limit = standing.limits.get(task.number)
-    if limit is not None:
-        return _limited(name, *limit)
-    place = standing.queue.get(task.number)
-    if place is not None:
-        found = _in_queue(name, standing, place)
-        if found is not None:
-            return found
-    return Explanation(
-        reason=Reason.STARTING,
-        sentence=f"task {name!r} is ready and about to start",
-        unblock="nothing stands in its way",
-        task=name,
-    )
+def _mapped(facts: Facts, task: StoredTask) -> Explanation:
+    """What holds up a mapped task of which no element runs: what its first one waits for."""
+    name = facts.name(task.number)
+    left = [each for each in facts.elements(task) if not TaskStatus(each.status).is_final]
+    if left:
+        found = _ended(facts, left[0]) or _waiting(facts, left[0])
+    else:  # those that did not move have no rows
+        found = explain_ready(facts, task)
+    sentence = f"no element of task {name!r} is running, of {_elements(facts, task)}; "
+    return replace(found, sentence=sentence + found.sentence, task=name)
 
 
-def _limited(name: str, kind: str, limit: str) -> Explanation:
-    if kind == "key":
-        return Explanation(
-            reason=Reason.CONCURRENCY_KEY,
-            sentence=f"task {name!r} is ready, but all slots of concurrency key {limit!r} are taken",
-            unblock="it starts when an attempt that holds a slot of that key ends, here or elsewhere",
-            task=name,
-        )
-    return Explanation(
-        reason=Reason.RATE,
-        sentence=f"task {name!r} is ready, but as many have started as rate limit {limit!r} allows",
-        unblock="it starts when the next window of that rate begins",
-        task=name,
-    )
+def _is_running(element: StoredTask) -> bool:
+    return element.status == TaskStatus.RUNNING and element.sub_status != SubStatus.DEFERRED
 
 
-def _back_in_queue(facts: Facts, task: StoredTask) -> Explanation | None:
-    """What a body waits for that was parked, and could go on."""
-    standing = facts.standing
-    place = None if standing is None else standing.queue.get(task.number)
-    if standing is None or place is None:
-        return None
-    return _in_queue(facts.name(task.number), standing, place)
-
-
-def _in_queue(name: str, standing: Standing, place: InQueue) -> Explanation | None:
-    if not place.has_room and standing.free_slots:
-        return Explanation(
-            reason=Reason.POOL,
-            sentence=f"task {name!r} is ready, but executor {place.pool!r} runs all it can",
-            unblock="it starts when one of the attempts there ends",
-            task=name,
-        )
-    if standing.free_slots:
-        return None
-    if place.preferred:
-        return Explanation(
-            reason=Reason.PRIORITY,
-            sentence=(
-                f"task {name!r} is ready, all slots are taken, and {place.preferred} tasks of "
-                "executions of higher priority come first"
-            ),
-            unblock="raise its priority, or wait until those have started",
-            task=name,
-        )
-    return Explanation(
-        reason=Reason.SLOT,
-        sentence=(
-            f"task {name!r} is ready, but all slots of its runner are taken, and {place.ahead} "
-            "tasks come before it"
-        ),
-        unblock="it starts when attempts end; max_concurrent_tasks, or another runner, adds slots",
-        task=name,
-    )
+def _elements(facts: Facts, task: StoredTask) -> str:
+    done = sum(TaskStatus(each.status).is_final for each in facts.elements(task))
+    count = task.elements or 0
+    return f"{count:,} element{'' if count == 1 else 's'}, {done:,} of which are done"
 
 
 def _nothing_left(facts: Facts) -> Explanation:
