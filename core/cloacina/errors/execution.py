@@ -39,12 +39,18 @@ class TaskNotFoundError(EngineError, LookupError):
 
 
 class TaskFailedError(EngineError, RuntimeError):
-    """A task of an execution failed; raised by ``raise_for_status``."""
+    """An execution did not complete, or not yet; raised by ``raise_for_status``."""
 
     def __init__(self, execution_id: str, status: str, message: str) -> None:
         self.execution_id = execution_id
         self.status = status
-        super().__init__(f"execution {execution_id} ended as {status}: {message}")
+        super().__init__(f"execution {execution_id} {_fate(status, message)}")
+
+
+def _fate(status: str, message: str) -> str:
+    if status not in {"Pending", "Running", "Paused"}:
+        return f"ended as {status}: {message}"
+    return f"has not ended: it was {status} when this result was read; wait for its end first"
 
 
 class WaitTimeoutError(EngineError, ValueError, TimeoutError):

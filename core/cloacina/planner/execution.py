@@ -22,6 +22,7 @@ from cloacina.planner.task import TaskState
 from cloacina.planner.unsaved import HistoryEvent, Kept, Unsaved
 from cloacina.planner.views import Views
 from cloacina_sdk.mapped import Mapped
+from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.spec import TaskSpec
 
 
@@ -125,6 +126,12 @@ class ExecutionState:
         if number not in self._keys:
             self._keys[number] = throttle.key_for(texts_of(self.views.seen_by(number)))
         return self._keys[number]
+
+    def rate_key(self, number: int) -> str:
+        """Return what starts of a task of the graph are counted under."""
+        named = self.identity
+        task_id = self.topology.tasks[number].id
+        return str(TaskNamespace(named.tenant, named.package, named.workflow, task_id))
 
     def expand(self, task: TaskState, mapped: Mapped) -> Expansion:
         """Give a mapped task the elements that it says it has."""

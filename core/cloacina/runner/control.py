@@ -12,6 +12,7 @@ from cloacina.runner.records import Records
 from cloacina.runner.submission import check_priority
 from cloacina.runtime import Runtime
 from cloacina.store import reader
+from cloacina.store.limits import used_up
 from cloacina.store.owner import owner_of
 from cloacina.store.url import Location
 from cloacina_sdk.errors import InvalidContextValueError
@@ -212,17 +213,20 @@ class Control(Records):
         engine = self._require_engine()
         standing = engine.standing(execution_id)
         here = Here(runtime=self.runtime, routes=engine.routes, conditions=engine.conditions.names)
+        now_us = engine.clock.now().utc_us
         with engine.database.read() as connection:
             stored = reader.load(connection, execution_id)
             owner = owner_of(connection, execution_id)
+            limits = used_up(connection, stored, now_us) if standing is None else {}
         return explain(
             stored,
             owner,
             task=task,
             location=self._location,
-            now_us=engine.clock.now().utc_us,
+            now_us=now_us,
             here=here,
             standing=standing,
+            limits=limits,
         )
 
     def _ask(

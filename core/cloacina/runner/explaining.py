@@ -1,9 +1,10 @@
 """Collect the facts of which an explanation is made: what is stored, who lives, what is known here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cloacina.errors import TaskNotFoundError, WrongExecutorError
+from cloacina.executors.routing import THREAD
 from cloacina.kernel.routes import Routes
 from cloacina.model.explanation import Explanation
 from cloacina.ownership.presence import is_listening
@@ -45,6 +46,14 @@ class Here:
             return str(error)
         return ""
 
+    def in_threads(self, stored: StoredExecution) -> set[int]:
+        """Return the tasks of an execution of this runner whose attempts run in threads."""
+        pools = {
+            number: self.routes.pool_of(stored.identity, task)
+            for number, task in enumerate(stored.topology.tasks)
+        }
+        return {number for number, pool in pools.items() if pool.name == THREAD}
+
 
 def explain(
     stored: StoredExecution,
@@ -55,6 +64,7 @@ def explain(
     now_us: int,
     here: Here | None = None,
     standing: Standing | None = None,
+    limits: Mapping[int, tuple[str, str]] | None = None,
 ) -> Explanation:
     """Say why an execution, or a task of it, is not running.
 
@@ -66,6 +76,7 @@ def explain(
         now_us: the time by the wall clock.
         here: what this runner knows; ``None`` if whoever asks is no runner.
         standing: how it stands with this runner, if this runner has it.
+        limits: what the database says is used up, where it is asked (see ``Facts.limits``).
 
     Raises:
         TaskNotFoundError: if it has no such task.
@@ -80,6 +91,8 @@ def explain(
         now_us=now_us,
         to_text=to_text,
         conditions=() if here is None else here.conditions,
+        limits=limits or {},
+        in_threads=() if here is None or standing is None else here.in_threads(stored),
     )
     if task is None:
         return explain_execution(facts)

@@ -137,10 +137,10 @@ class WorkflowResult:
         """Do nothing if the execution completed.
 
         Raises:
-            TaskFailedError: otherwise, with the first failed task's own error.
+            TaskFailedError: otherwise, with the first failed task's own error if it has ended.
         """
         if self._execution.status is not ExecutionStatus.COMPLETED:
-            message = self.error_message or "it did not complete"
+            message = self.error_message or "no task failed"
             raise TaskFailedError(self.execution_id, self.status, message)
 
     def __repr__(self) -> str:

@@ -9,8 +9,12 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
+from cloacina.planner.events import StoredExecution
+from cloacina.planner.execution import ExecutionState
 from cloacina.planner.queue.claims import Question, Taken
+from cloacina.planner.restore import restored
 from cloacina.store.tables import ATTEMPTS
+from cloacina_sdk.throttle import Throttle, UnknownKeyError
 
 _Value = TypeVar("_Value")
 KEY_SLOTS: Final = "ux_task_attempts_key_slot"
@@ -43,6 +47,55 @@ def taken(connection: sa.Connection, question: Question) -> Taken:
             for slot, token in connection.execute(found).all():
                 rates.setdefault(rate_key, {})[slot] = token
     return Taken(question=question, keys=keys, rates=rates)
+
+
+def used_up(
+    connection: sa.Connection, stored: StoredExecution, utc_us: int
+) -> dict[int, tuple[str, str]]:
+    """Return for which tasks that have not ended a limit is used up, as far as rows tell.
+
+    By the number of the task of the graph: ``key`` or ``rate``, and the name of it.
+    """
+    if not any(task.throttle for task in stored.topology.tasks):
+        return {}
+    execution = restored(stored)
+    dependencies = stored.topology.dependencies
+    found = {}
+    for task in execution.tasks:
+        is_decided = all(execution.tasks[n].status.is_final for n in dependencies[task.number])
+        throttle = execution.spec(task.number).throttle
+        if throttle is not None and is_decided and not task.status.is_final:
+            limit = _used_up(connection, execution, task.number, throttle, utc_us)
+            if limit is not None:
+                found[task.number] = limit
+    return found
+
+
+def _used_up(
+    connection: sa.Connection, execution: ExecutionState, number: int, by: Throttle, utc_us: int
+) -> tuple[str, str] | None:
+    try:
+        key = execution.concurrency_key(number)
+    except UnknownKeyError:  # whoever plans it fails the task for that
+        return None
+    columns = ATTEMPTS.c
+    if key is not None:
+        mine = sa.and_(columns.concurrency_key == key, columns.concurrency_slot < by.max_concurrent)
+        if _count(connection, sa.and_(_HOLDS_KEY, mine)) >= by.max_concurrent:
+            return "key", key
+    if by.rate is None:
+        return None
+    rate_key = execution.rate_key(number)
+    first = utc_us // by.rate.window_us * by.rate.count
+    window = columns.rate_slot.between(first, first + by.rate.count - 1)
+    if _count(connection, sa.and_(columns.rate_key == rate_key, window)) < by.rate.count:
+        return None
+    return "rate", f"{rate_key} {by.rate}"
+
+
+def _count(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+    query = sa.select(sa.func.count()).select_from(ATTEMPTS).where(which)
+    return connection.execute(query).scalar_one()
 
 
 def give_back(connection: sa.Connection, runners: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from cloacina.errors import (
     ExecutionNotFoundError,
 )
 from cloacina.planner.events import StoredExecution
-from cloacina.store import census, reader
+from cloacina.store import census, limits, reader
 from cloacina.store.drivers import require_psycopg
 from cloacina.store.events import Page, read_events
 from cloacina.store.log_reader import TaskLog, task_logs
@@ -110,6 +110,11 @@ class Viewer:
         """Return who has an execution."""
         with self._look.read() as connection:
             return owner_of(connection, execution_id)
+
+    def used_up(self, stored: StoredExecution, utc_us: int) -> dict[int, tuple[str, str]]:
+        """Return which limits are used up that tasks of an execution have; see ``limits``."""
+        with self._look.read() as connection:
+            return limits.used_up(connection, stored, utc_us)
 
     def count_ended_before(self, before_us: int) -> int:
         """Return how many executions ended before a moment in microseconds since the epoch."""

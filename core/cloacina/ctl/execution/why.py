@@ -31,7 +31,9 @@ def why(
     with Viewer(location) as viewer:
         stored = viewer.find(execution_id)
         owner = viewer.owner(stored.identity.execution_id)
-    found = explain(stored, owner, task=task, location=location, now_us=time.time_ns() // 1000)
+        now_us = time.time_ns() // 1000
+        limits = viewer.used_up(stored, now_us)
+    found = explain(stored, owner, task=task, location=location, now_us=now_us, limits=limits)
     if is_json:
         write_json({**asdict(found), "execution_id": stored.identity.execution_id})
         return

@@ -1,9 +1,9 @@
 """What an explanation is made of; whoever asks for one collects it."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
-from cloacina.planner.events import StoredExecution
+from cloacina.planner.events import StoredExecution, StoredTask
 from cloacina.planner.queue.standing import Standing
 
 
@@ -35,6 +35,9 @@ class Facts:
         now_us: the time by the wall clock.
         to_text: writes such a time.
         conditions: the names of the conditions that are registered with this runner.
+        limits: by the number of a task: ``key`` or ``rate``, and the name of what the database
+            says is used up, if another runner has the execution.
+        in_threads: the tasks whose attempts run in threads, as far as that is known here.
     """
 
     stored: StoredExecution
@@ -46,7 +49,23 @@ class Facts:
     now_us: int
     to_text: Callable[[int], str]
     conditions: Collection[str] = ()
+    limits: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    in_threads: Collection[int] = ()
 
     def name(self, number: int) -> str:
-        """Return the id of a task."""
-        return self.stored.topology.tasks[number].id
+        """Return the id of a task; of an element, with its place behind it."""
+        tasks = self.stored.topology.tasks
+        if number < len(tasks):
+            return tasks[number].id
+        found = next(each for each in self.stored.tasks if each.number == number)
+        return f"{tasks[found.parent or 0].id}[{found.item}]"
+
+    def elements(self, task: StoredTask) -> list[StoredTask]:
+        """Return the elements of a mapped task that have moved, in order."""
+        return [each for each in self.stored.tasks if each.parent == task.number]
+
+    def limit_of(self, task: StoredTask) -> tuple[str, str] | None:
+        """Return the kind and name of the limit that a ready task or element waits for."""
+        if self.standing is not None:
+            return self.standing.limits.get(task.number)
+        return self.limits.get(task.number if task.parent is None else task.parent)

@@ -1,4 +1,4 @@
-"""What a task waits for that could run: a free slot, a key, a rate, or somebody who takes an offer."""
+"""Say why a task does not start of which all that comes before is done: slots, keys, rates."""
 
 from cloacina.model.explanation import Explanation, Reason
 from cloacina.model.states import SubStatus
@@ -8,7 +8,7 @@ from cloacina.planner.queue.standing import InQueue, Standing
 
 
 def explain_ready(facts: Facts, task: StoredTask) -> Explanation:
-    """Say why a task that is ready has not started."""
+    """Say what keeps a task or an element waiting that is ready."""
     name, standing = facts.name(task.number), facts.standing
     if task.sub_status == SubStatus.OFFERED:
         return Explanation(
@@ -20,6 +20,16 @@ def explain_ready(facts: Facts, task: StoredTask) -> Explanation:
             unblock="it starts on whichever runner that knows it has a free slot first",
             task=name,
         )
+    limit = facts.limit_of(task)
+    if standing is not None and standing.is_closing:
+        return Explanation(
+            reason=Reason.SHUTTING_DOWN,
+            sentence=f"task {name!r} is ready, but its runner is being shut down",
+            unblock="the next runner goes on with it",
+            task=name,
+        )
+    if limit is not None:
+        return _limited(name, *limit)
     if standing is None:
         return Explanation(
             reason=Reason.OWNER_ELSEWHERE,
@@ -27,16 +37,6 @@ def explain_ready(facts: Facts, task: StoredTask) -> Explanation:
             unblock="it starts when that runner has one; ask there for more",
             task=name,
         )
-    if standing.is_closing:
-        return Explanation(
-            reason=Reason.SHUTTING_DOWN,
-            sentence=f"task {name!r} is ready, but its runner is being shut down",
-            unblock="the next runner goes on with it",
-            task=name,
-        )
-    limit = standing.limits.get(task.number)
-    if limit is not None:
-        return _limited(name, *limit)
     place = standing.queue.get(task.number)
     if place is not None:
         found = _in_queue(name, standing, place)
@@ -48,15 +48,6 @@ def explain_ready(facts: Facts, task: StoredTask) -> Explanation:
         unblock="nothing stands in its way",
         task=name,
     )
-
-
-def explain_return(facts: Facts, task: StoredTask) -> Explanation | None:
-    """Say what a body waits for that was parked and could go on; ``None`` if it could not."""
-    standing = facts.standing
-    place = None if standing is None else standing.queue.get(task.number)
-    if standing is None or place is None:
-        return None
-    return _in_queue(facts.name(task.number), standing, place)
 
 
 def _limited(name: str, kind: str, limit: str) -> Explanation:
@@ -73,6 +64,15 @@ def _limited(name: str, kind: str, limit: str) -> Explanation:
         unblock="it starts when the next window of that rate begins",
         task=name,
     )
+
+
+def explain_unparked(facts: Facts, task: StoredTask) -> Explanation | None:
+    """Say what a body waits for that was parked, and could go on."""
+    standing = facts.standing
+    place = None if standing is None else standing.queue.get(task.number)
+    if standing is None or place is None:
+        return None
+    return _in_queue(facts.name(task.number), standing, place)
 
 
 def _in_queue(name: str, standing: Standing, place: InQueue) -> Explanation | None:

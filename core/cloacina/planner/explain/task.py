@@ -1,11 +1,13 @@
 """Say why a task is not running."""
 
+from dataclasses import replace
+
 from cloacina.model.explanation import Explanation, Reason
 from cloacina.model.states import StopReason, SubStatus, TaskStatus
 from cloacina.planner.events import StoredTask
 from cloacina.planner.explain.facts import Facts
 from cloacina.planner.explain.obstacle import obstacle_of
-from cloacina.planner.explain.queue import explain_ready, explain_return
+from cloacina.planner.explain.queue import explain_ready, explain_unparked
 from cloacina.planner.explain.waits import explain_parked, explain_wait
 
 
@@ -25,7 +27,7 @@ def _ended(facts: Facts, task: StoredTask) -> Explanation | None:
             sentence = f"task {name!r} failed: {task.error_type}: {task.error_message}"
         case TaskStatus.CANCELLED:
             reason, hint = Reason.CANCELLED, "retry the execution to run it again"
-            sentence = f"task {name!r} was cancelled"
+            sentence = f"task {name!r} was cancelled" + (f": {task.reason}" if task.reason else "")
         case TaskStatus.SKIPPED:
             is_tainted = task.sub_status == SubStatus.UPSTREAM_FAILED
             reason = Reason.UPSTREAM_FAILED if is_tainted else Reason.RULE
@@ -43,10 +45,27 @@ def _running(facts: Facts, task: StoredTask) -> Explanation | None:
     if owner is None or not owner.is_alive:
         return None  # its attempt is recorded as running, and nobody runs it
     name = facts.name(task.number)
-    if task.sub_status == SubStatus.DEFERRED:
-        return explain_return(facts, task) or explain_parked(facts, task)
-    sentence = f"task {name!r} is running, attempt {task.attempt}; {owner} plans its execution"
+    if task.elements is not None:
+        running = sum(_is_running(each) for each in facts.elements(task))
+        if not running:
+            return None
+        what = f"{running:,} of its {_elements(facts, task)}"
+    elif task.sub_status == SubStatus.DEFERRED:
+        return explain_unparked(facts, task) or explain_parked(facts, task)
+    else:
+        what = f"attempt {task.attempt}"
+    end = (
+        f"; {owner} plans its execution" if facts.stored.stopping is None else _ending(facts, task)
+    )
+    sentence = f"task {name!r} is running, {what}{end}"
     return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
+
+
+def _ending(facts: Facts, task: StoredTask) -> str:
+    """What becomes of a running attempt of an execution that is being stopped."""
+    if task.number not in facts.in_threads:
+        return "; it is being cancelled"
+    return "; it is being cancelled; its attempt runs in a thread, which nothing can stop"
 
 
 def _held_up(facts: Facts, task: StoredTask) -> Explanation | None:
@@ -73,11 +92,14 @@ def _held_up(facts: Facts, task: StoredTask) -> Explanation | None:
 
 
 def _waiting(facts: Facts, task: StoredTask) -> Explanation:
-    """What holds up one task of an execution that goes on."""
+    """What holds up one task, or one element, of an execution that goes on."""
+    if task.elements is not None:
+        return _mapped(facts, task)
     name = facts.name(task.number)
+    dependencies = facts.stored.topology.dependencies
     before = [
         facts.name(number)
-        for number in facts.stored.topology.dependencies[task.number]
+        for number in (dependencies[task.number] if task.parent is None else ())
         if not TaskStatus(facts.stored.tasks[number].status).is_final
     ]
     if before:
@@ -103,6 +125,28 @@ def _waiting(facts: Facts, task: StoredTask) -> Explanation:
             until=until,
         )
     return explain_ready(facts, task)
+
+
+def _mapped(facts: Facts, task: StoredTask) -> Explanation:
+    """What holds up a mapped task of which no element runs: what its first one waits for."""
+    name = facts.name(task.number)
+    left = [each for each in facts.elements(task) if not TaskStatus(each.status).is_final]
+    if left:
+        found = _ended(facts, left[0]) or _waiting(facts, left[0])
+    else:  # those that did not move have no rows
+        found = explain_ready(facts, task)
+    sentence = f"no element of task {name!r} is running, of {_elements(facts, task)}; "
+    return replace(found, sentence=sentence + found.sentence, task=name)
+
+
+def _is_running(element: StoredTask) -> bool:
+    return element.status == TaskStatus.RUNNING and element.sub_status != SubStatus.DEFERRED
+
+
+def _elements(facts: Facts, task: StoredTask) -> str:
+    done = sum(TaskStatus(each.status).is_final for each in facts.elements(task))
+    count = task.elements or 0
+    return f"{count:,} element{'' if count == 1 else 's'}, {done:,} of which are done"
 
 
 def _listed(names: list[str]) -> str:

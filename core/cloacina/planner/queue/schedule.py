@@ -19,7 +19,6 @@ from cloacina.planner.queue.slots import Place, Slots
 from cloacina.planner.task import TaskState
 from cloacina_sdk.executor import Reply
 from cloacina_sdk.mapped import Element
-from cloacina_sdk.namespace import TaskNamespace
 from cloacina_sdk.outcome import TaskFailure
 from cloacina_sdk.spec import TaskSpec
 
@@ -232,14 +231,8 @@ class Schedule:
         throttle = execution.topology.tasks[number].throttle
         if throttle is None:
             return NOTHING
-        identity = execution.identity
-        named = TaskNamespace(
-            identity.tenant,
-            identity.package,
-            identity.workflow,
-            execution.topology.tasks[number].id,
-        )
-        return self.lanes.admit(place, throttle, execution.concurrency_key(number), str(named), now)
+        key, rate_key = execution.concurrency_key(number), execution.rate_key(number)
+        return self.lanes.admit(place, throttle, key, rate_key, now)
 
     def _start(
         self,

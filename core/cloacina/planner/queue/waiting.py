@@ -1,5 +1,7 @@
 """Say how what is ready waits here, to whoever asks: for a slot, a key, a rate, or its delay."""
 
+from collections.abc import Iterator
+
 from cloacina.model.states import SubStatus, TaskStatus
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.queue.claims import Waiting
@@ -11,11 +13,12 @@ from cloacina.planner.task import TaskState
 def standing(schedule: Schedule, execution: ExecutionState) -> Standing:
     """Return how an execution waits."""
     lanes, slots = schedule.lanes, schedule.slots
-    limits = {n: lanes.waits_for(execution.id, n) for n in range(len(execution.tasks))}
+    heads = list(_heads(execution))
+    numbers = {*range(len(execution.tasks)), *(task.number for task in heads)}
+    limits = {n: lanes.waits_for(execution.id, n) for n in numbers}
     places = {
         task.number: slots.place_of(execution.id, task.number)
-        for task in execution.tasks
-        if _may_wait_for_slot(task)
+        for task in [*filter(_may_wait_for_slot, execution.tasks), *heads]
     }
     return Standing(
         free_slots=schedule.free_slots,
@@ -23,6 +26,15 @@ def standing(schedule: Schedule, execution: ExecutionState) -> Standing:
         queue={number: place for number, place in places.items() if place is not None},
         limits={number: limit for number, limit in limits.items() if limit is not None},
     )
+
+
+def _heads(execution: ExecutionState) -> Iterator[TaskState]:
+    """Yield of each mapped task the first open element; without one, what stands for the next."""
+    for expansion in execution.expansions.values():
+        if expansion.open:
+            yield next(iter(expansion.open.values()))
+        elif expansion.has_more:
+            yield expansion.parent
 
 
 def _may_wait_for_slot(task: TaskState) -> bool:
