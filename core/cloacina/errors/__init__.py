@@ -28,6 +28,7 @@ from cloacina.errors.executor import InvalidRoutingError, UnknownExecutorError, 
 from cloacina.errors.package import PackageInUseError, PackageNotLoadedError
 from cloacina.errors.root import EngineError
 from cloacina.errors.runner import (
+    EngineBusyError,
     EngineThreadError,
     EvictedError,
     ForkedRunnerError,
@@ -61,6 +62,7 @@ __all__ = [
     "ContextTooLargeError",
     "DatabaseMissingError",
     "DuplicateExecutionError",
+    "EngineBusyError",
     "EngineError",
     "EngineThreadError",
     "EvictedError",
