@@ -29,6 +29,7 @@ from cloacina.errors.executor import InvalidRoutingError, UnknownExecutorError, 
 from cloacina.errors.package import PackageInUseError, PackageNotLoadedError
 from cloacina.errors.root import EngineError
 from cloacina.errors.runner import (
+    EngineBusyError,
     EngineThreadError,
     EvictedError,
     ForkedRunnerError,
@@ -62,6 +63,7 @@ __all__ = [
     "ContextTooLargeError",
     "DatabaseMissingError",
     "DuplicateExecutionError",
+    "EngineBusyError",
     "EngineError",
     "EngineThreadError",
     "EvictedError",

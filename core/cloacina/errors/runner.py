@@ -52,6 +52,17 @@ class EvictedError(EngineError, RuntimeError):
         )
 
 
+class EngineBusyError(EngineError, TimeoutError):
+    """The engine's own thread did not come to a question in time."""
+
+    def __init__(self, asked: str, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"the engine did not come to {asked} within {timeout_s:g} s: it is busy, or somebody "
+            "else holds the database (the log says so); it goes on when it can"
+        )
+
+
 class KernelFailedError(EngineError, RuntimeError):
     """The engine's own thread stopped on an unexpected error."""
 

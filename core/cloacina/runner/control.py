@@ -6,6 +6,7 @@ from cloacina.model.explanation import Explanation
 from cloacina.model.states import Answer, Wish
 from cloacina.planner.events import Requested
 from cloacina.planner.wishes import event_argument, problem_of
+from cloacina.runner.engine import PATIENCE_S
 from cloacina.runner.explaining import Here, explain
 from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.records import Records
@@ -18,8 +19,6 @@ from cloacina.store.url import Location
 from cloacina_sdk.errors import InvalidContextValueError
 from cloacina_sdk.json_text import JsonValue
 from cloacina_sdk.waiting import NAME, NAME_IN_WORDS
-
-_PATIENCE_S = 10.0
 
 
 class Control(Records):
@@ -38,7 +37,7 @@ class Control(Records):
         ended = self._require_engine().await_end(execution_id)
         return ExecutionHandle(execution_id, ended, self)
 
-    def cancel(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+    def cancel(self, execution_id: str, *, timeout: float = PATIENCE_S) -> Answer:
         """End an execution: start nothing more, and ask what runs to end.
 
         Attempts have ``config.cancel_grace_seconds`` to end in their own way; then workers are
@@ -61,7 +60,7 @@ class Control(Records):
         """
         return self._ask(execution_id, Wish.CANCEL, timeout)
 
-    def pause(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+    def pause(self, execution_id: str, *, timeout: float = PATIENCE_S) -> Answer:
         """Start nothing more of an execution until ``resume``; attempts that run go on.
 
         Arguments, answers and errors are those of ``cancel``; it is ``Ending`` once it was
@@ -69,7 +68,7 @@ class Control(Records):
         """
         return self._ask(execution_id, Wish.PAUSE, timeout)
 
-    def resume(self, execution_id: str, *, timeout: float = _PATIENCE_S) -> Answer:
+    def resume(self, execution_id: str, *, timeout: float = PATIENCE_S) -> Answer:
         """Go on with a paused execution.
 
         Arguments, answers and errors are those of ``cancel``; it is ``Unchanged`` if it is not
@@ -78,7 +77,7 @@ class Control(Records):
         return self._ask(execution_id, Wish.RESUME, timeout)
 
     def set_priority(
-        self, execution_id: str, priority: int, *, timeout: float = _PATIENCE_S
+        self, execution_id: str, priority: int, *, timeout: float = PATIENCE_S
     ) -> Answer:
         """Let the tasks of an execution start sooner or later than others when slots are short.
 
@@ -98,7 +97,7 @@ class Control(Records):
         execution_id: str,
         to_version: str | None = None,
         *,
-        timeout: float = _PATIENCE_S,
+        timeout: float = PATIENCE_S,
     ) -> Answer:
         """Go on with an unfinished execution by another version of its workflow.
 
@@ -127,7 +126,7 @@ class Control(Records):
         name: str,
         payload: JsonValue = None,
         *,
-        timeout: float = _PATIENCE_S,
+        timeout: float = PATIENCE_S,
     ) -> Answer:
         """Send an event to an execution, whose tasks may wait for it, now or later.
 
@@ -195,6 +194,8 @@ class Control(Records):
             ExecutionNotFoundError: if there is none with that id.
             ExecutionNotRetryableError: if it did complete, or runs; of two who ask at once, one
                 finds it running.
+            EngineBusyError: if the database is held for longer than ten seconds; it may run again
+                nevertheless.
         """
         self._require_engine().retry(execution_id, from_failed=from_failed)
         return self.handle(execution_id)
@@ -209,6 +210,7 @@ class Control(Records):
         Raises:
             ExecutionNotFoundError: if there is none with that id.
             TaskNotFoundError: if it has no such task; naming those it has.
+            EngineBusyError: if the database is held for longer than ten seconds.
         """
         engine = self._require_engine()
         standing = engine.standing(execution_id)

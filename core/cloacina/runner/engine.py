@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import replace
+from typing import Final, TypeVar
 
 import pluggy
 
-from cloacina.errors import OwnershipLostError
+from cloacina.errors import EngineBusyError, OwnershipLostError
 from cloacina.kernel.callbacks import CallbackCaller
 from cloacina.kernel.clock import Clock, jitter, new_execution_id, new_token
 from cloacina.kernel.conditions import Conditions
@@ -38,6 +39,10 @@ from cloacina.store.url import Location
 from cloacina_sdk.executor import ExecutorMetrics
 from cloacina_sdk.metrics import Sample
 
+_T = TypeVar("_T")
+PATIENCE_S: Final = 10.0
+"""How long to wait for what the kernel answers as soon as it comes to it."""
+
 
 class Engine:
     """A kernel on a database, known to its peers from ``__init__`` until ``close``."""
@@ -65,8 +70,13 @@ class Engine:
             _lease_times(config),
             pool_size=config.db_pool_size,
         )
+        self._pruner: Pruner | None = None
         self._callbacks = CallbackCaller(runtime, fleet.bodies.variables.get)
-        writer = self.database.open_writer(runner_id)
+        try:
+            writer = self.database.open_writer(runner_id)
+        except BaseException:
+            self._give_up(None)
+            raise
         self._kernel = Kernel(
             planner=Planner(
                 limits=_limits(config, fleet),
@@ -91,7 +101,8 @@ class Engine:
         self.conditions = self._kernel.conditions = Conditions(fleet.bodies.function)
         self.conditions.send = self._kernel.send
         age_s = config.retention_seconds
-        self._pruner = None if age_s is None else Pruner(self.database, age_s, self.clock)
+        if age_s is not None:
+            self._pruner = Pruner(self.database, age_s, self.clock)
         self.bulletin = Bulletin()
         self._neighbours.when_changed(self.bulletin.changed)
         try:
@@ -103,11 +114,12 @@ class Engine:
         self._unsubscribe: Callable[[], None] = runtime.subscribe(self._look_around)
         self._kernel.start()
 
-    def _give_up(self, writer: Writer) -> None:
+    def _give_up(self, writer: Writer | None) -> None:
         """Leave nothing open that was opened for an engine that cannot begin."""
         if self._pruner is not None:
             self._pruner.close()
-        writer.close()
+        if writer is not None:
+            writer.close()
         self._neighbours.leave()
         self.database.close()
 
@@ -158,16 +170,24 @@ class Engine:
         return self._kernel.wishes.max_event_bytes
 
     def retry(self, execution_id: str, *, from_failed: bool) -> None:
-        """Have an execution that failed or was cancelled run again, and return when that is so."""
+        """Have an execution that failed or was cancelled run again, and return when that is so.
+
+        Raises:
+            EngineBusyError: if that takes too long; it may be done nevertheless.
+        """
         request = Retry(execution_id, from_failed)
         self._kernel.send(request)
-        request.reopened.result()
+        _wait_for(request.reopened, f"running execution {execution_id} again")
 
     def standing(self, execution_id: str) -> Standing | None:
-        """Return how an execution waits here; ``None`` if it is not in flight here."""
+        """Return how an execution waits here; ``None`` if it is not in flight here.
+
+        Raises:
+            EngineBusyError: if that is not to be known in time.
+        """
         request = Inquire(execution_id)
         self._kernel.send(request)
-        return request.answered.result()
+        return _wait_for(request.answered, f"looking at execution {execution_id}")
 
     def ask_for_changes(self) -> None:
         """Have the other runners ring when they change something."""
@@ -208,6 +228,17 @@ class Engine:
         identity, topology = found.identity, found.topology
         can_serve = is_wanted and self._runtime.can_serve(identity, topology)
         return can_serve and self.routes.can_run(identity, topology)
+
+
+def _wait_for(answer: Future[_T], asked: str) -> _T:
+    """Return what the kernel answers, and give up when it is busy for too long."""
+    try:
+        return answer.result(PATIENCE_S)
+    except FutureTimeoutError:
+        if answer.done():  # it came just now, or it is the answer
+            return answer.result()
+        answer.cancel()
+        raise EngineBusyError(asked, PATIENCE_S) from None
 
 
 def _limits(config: DefaultRunnerConfig, fleet: Fleet) -> Limits:

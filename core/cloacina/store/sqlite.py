@@ -65,7 +65,7 @@ class SqliteDatabase:
             pool_size=pool_size,
         )
         event.listen(self.engine, "connect", self._prepare)
-        self._turnstile: int | None = open_directory(self.sidecar)
+        self._turnstile: int | None = self._open_turnstile()
         try:
             with self.write() as connection:
                 ensure_schema(connection)
@@ -112,8 +112,13 @@ class SqliteDatabase:
 
     def open_writer(self, owner: str) -> Writer:
         """Open the connection on which the runner ``owner`` commits (see ``Database``)."""
-        connection = _connect(self.path, "rw")
-        self._prepare(connection, None)
+        try:
+            connection = _connect(self.path, "rw")
+            self._prepare(connection, None)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailableError(
+                f"the database {self.path} could not be opened for writing: {error}"
+            ) from error
         return GroupWriter(SqliteLink(connection, self.turn), owner)
 
     def close(self) -> None:
@@ -148,6 +153,17 @@ class SqliteDatabase:
                 f"the database {self.path} could not be {done}: {error}"
             ) from error
 
+    def _open_turnstile(self) -> int:
+        try:
+            return open_directory(self.sidecar)
+        except OSError as error:
+            self.engine.dispose()
+            raise EngineError(
+                f"cannot open the database {self.path}: runners on it meet in {self.sidecar}, "
+                f"which cannot be made or read ({error.strerror}); allow this user to write to "
+                f"{self.path.parent}, or put the database elsewhere"
+            ) from error
+
     def _check(self, location: SqliteLocation) -> None:
         if self.path.is_dir():
             raise InvalidUrlError(str(self.path), "names a directory, not a file in one")
@@ -155,6 +171,11 @@ class SqliteDatabase:
             raise InvalidUrlError(str(self.path), f"has mode={location.mode} but does not exist")
         if location.mode == "ro":
             raise InvalidUrlError(str(self.path), "has mode=ro, but a runner must write")
+        if self.path.exists() and not os.access(self.path, os.W_OK, effective_ids=True):
+            raise EngineError(
+                f"cannot open the database {self.path}: this user may not write to it, but a "
+                "runner must; change its mode or owner, or run as another user"
+            )
         if not self.path.parent.is_dir():
             raise InvalidUrlError(
                 str(self.path), f"lies in {self.path.parent}, which is not a directory"

@@ -13,6 +13,8 @@ from cloacina.errors import DatabaseMissingError, EngineError, InvalidUrlError
 from cloacina.store.url import SqliteLocation
 
 _PATIENCE_S: Final = 10.0
+_UNWRITABLE: Final = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""How SQLite says that it cannot make the index of the journal, which even reading needs."""
 
 
 class SqliteLook:
@@ -51,4 +53,19 @@ class SqliteLook:
         self._engine.dispose()
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE_S)
+        connection = self._open("mode=ro")
+        try:
+            connection.execute("SELECT 1 FROM sqlite_schema")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _UNWRITABLE or self._is_in_use():
+                return connection  # whoever reads is told
+            connection.close()
+            return self._open("mode=ro&immutable=1")
+        return connection
+
+    def _is_in_use(self) -> bool:
+        """Whether there is anything in the file's journal, or somebody who may write some."""
+        return any(self._path.with_name(f"{self._path.name}{e}").exists() for e in ("-wal", "-shm"))
+
+    def _open(self, query: str) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self._path.as_uri()}?{query}", uri=True, timeout=_PATIENCE_S)
