@@ -44,6 +44,22 @@ def test_a_name_that_fits_several_packages_is_refused_with_the_list(
     assert runner.execute("embedded::twice").status == "Completed"
 
 
+def test_a_name_that_two_tenants_have_is_told_apart_by_the_tenant(
+    runner: DefaultRunner, runtime: Runtime
+) -> None:
+    a_noop("twice")
+    spec = runtime.resolve("twice").topology.workflow
+    runtime.add(spec, tenant="acme", package="embedded", package_digest="sha256:0")
+    told = "acme::embedded::twice, public::embedded::twice"
+    for name in ("twice", "embedded::twice"):
+        with pytest.raises(AmbiguousWorkflowError, match=told):
+            runner.execute(name)
+    assert runner.execute("public::embedded::twice").status == "Completed"
+    assert runtime.resolve("acme::embedded::twice").tenant == "acme"
+    with pytest.raises(UnknownWorkflowError, match="did you mean 'acme::embedded::twice'"):
+        runner.execute("acma::embedded::twice")
+
+
 def test_a_context_that_is_not_json_is_refused_with_the_path(runner: DefaultRunner) -> None:
     a_noop("w")
     with pytest.raises(InvalidContextValueError, match=r"\$\.a\[0\]"):

@@ -21,6 +21,7 @@ from cloacina.errors.execution import (
     OwnershipLostError,
     TaskFailedError,
     TaskNotFoundError,
+    UnreadableExecutionError,
     WaitTimeoutError,
     WishRefusedError,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "UnknownExecutorError",
     "UnknownSettingError",
     "UnknownWorkflowError",
+    "UnreadableExecutionError",
     "WaitTimeoutError",
     "WishRefusedError",
     "WrongConnectionError",

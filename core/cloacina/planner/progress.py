@@ -129,9 +129,7 @@ class Progress:
         settled = _settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
         return [settled, *self.follow(execution, task, ready, now)]
 
-    def fail_overdue(
-        self, execution: ExecutionState, task: TaskState, now: Now
-    ) -> list[Effect]:
+    def fail_overdue(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
         """Take the end, whatever it was, of an attempt that had taken longer than it may."""
         failure = self.schedule.timed_out(execution, task, has_ended=True)
         return self.fail(execution, task, failure, now)
@@ -167,9 +165,7 @@ class Progress:
                 effects += self.ask_with_grace(execution, task, now)
         return effects
 
-    def ask_with_grace(
-        self, execution: ExecutionState, task: TaskState, now: Now
-    ) -> list[Effect]:
+    def ask_with_grace(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
         """Ask a running attempt to end, and give it the time of grace."""
         self.in_flight.mark(execution)
         self.schedule.give_grace(execution, task, now)

@@ -13,6 +13,7 @@ from cloacina.runner.submission import check_priority
 from cloacina.runtime import Runtime
 from cloacina.store import reader
 from cloacina.store.owner import owner_of
+from cloacina.store.unreadable import readable
 from cloacina.store.url import Location
 from cloacina_sdk.errors import InvalidContextValueError
 from cloacina_sdk.json_text import JsonValue
@@ -56,7 +57,7 @@ class Control(Records):
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
-            WishRefusedError: if what is stored of it cannot be read.
+            WishRefusedError: for other wishes than this, if what is stored of it cannot be read.
         """
         return self._ask(execution_id, Wish.CANCEL, timeout)
 
@@ -208,6 +209,7 @@ class Control(Records):
         Raises:
             ExecutionNotFoundError: if there is none with that id.
             TaskNotFoundError: if it has no such task; naming those it has.
+            UnreadableExecutionError: if it cannot be read; it can be cancelled nevertheless.
         """
         engine = self._require_engine()
         standing = engine.standing(execution_id)
@@ -215,15 +217,16 @@ class Control(Records):
         with engine.database.read() as connection:
             stored = reader.load(connection, execution_id)
             owner = owner_of(connection, execution_id)
-        return explain(
-            stored,
-            owner,
-            task=task,
-            location=self._location,
-            now_us=engine.clock.now().utc_us,
-            here=here,
-            standing=standing,
-        )
+        with readable(execution_id):
+            return explain(
+                stored,
+                owner,
+                task=task,
+                location=self._location,
+                now_us=engine.clock.now().utc_us,
+                here=here,
+                standing=standing,
+            )
 
     def _ask(
         self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None

@@ -12,6 +12,7 @@ from cloacina.store import reader
 from cloacina.store.events import Page, read_events
 from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.retention import prune
+from cloacina.store.unreadable import readable
 from cloacina_sdk.duration import to_milliseconds
 
 
@@ -26,9 +27,12 @@ class Records(ABC):
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
+            UnreadableExecutionError: if it cannot be read; it can be cancelled nevertheless.
         """
         with self._require_engine().database.read() as connection:
-            return WorkflowResult(restored(reader.load(connection, execution_id)))
+            stored = reader.load(connection, execution_id)
+        with readable(execution_id):
+            return WorkflowResult(restored(stored))
 
     def logs(
         self, execution_id: str, task: str | None = None, attempt: int | None = None

@@ -209,7 +209,8 @@ class DefaultRunner(Control):
         """Start an execution and return as soon as it is durable.
 
         Args:
-            workflow: a name, or ``package::workflow`` where several packages offer the name.
+            workflow: a name; ``package::workflow`` where several packages offer the name, and
+                ``tenant::package::workflow`` where packages of several tenants do.
             context: the input; a plain mapping will do.
             priority: higher starts first when slots are short; from -1,000,000 to 1,000,000.
             idempotency_key: 1 to 255 printable characters. Where an execution of the same workflow
