@@ -42,6 +42,8 @@ from cloacina.errors.submission import (
     ContextTooLargeError,
     IdempotencyConflictError,
     InvalidIdempotencyKeyError,
+    InvalidInputError,
+    InvalidWorkflowError,
     SubmissionRolledBackError,
     UnknownWorkflowError,
     WrongConnectionError,
@@ -55,6 +57,8 @@ from cloacina.errors.tenant import (
 )
 
 __all__ = [
+    "InvalidInputError",
+    "InvalidWorkflowError",
     "AdminUrlError",
     "AmbiguousExecutionIdError",
     "AmbiguousWorkflowError",

@@ -69,8 +69,16 @@ def _running(facts: Facts, task: StoredTask) -> Explanation | None:
     name = facts.name(task.number)
     if task.sub_status == SubStatus.DEFERRED:
         return _back_in_queue(facts, task) or explain_parked(facts, task)
-    sentence = f"task {name!r} is running, attempt {task.attempt}; {owner} plans its execution"
+    how = f"attempt {task.attempt}" if task.elements is None else _elements(facts, task)
+    sentence = f"task {name!r} is running, {how}; {owner} plans its execution"
     return Explanation(reason=Reason.RUNNING, sentence=sentence, task=name)
+
+
+def _elements(facts: Facts, task: StoredTask) -> str:
+    """Say how far the elements of a mapped task are, those without rows having not begun."""
+    mine = [TaskStatus(each.status) for each in facts.stored.tasks if each.parent == task.number]
+    running, ended = mine.count(TaskStatus.RUNNING), sum(each.is_final for each in mine)
+    return f"{running} of its {task.elements} elements now, and {ended} have ended"
 
 
 def _held_up(facts: Facts, task: StoredTask) -> Explanation | None:

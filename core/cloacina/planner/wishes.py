@@ -83,7 +83,7 @@ def event_of(asked: Requested) -> tuple[str, str | None]:
     payload = fields.value("payload", None)
     fields.close()
     if problems:
-        raise InvalidDocumentError("an event", problems)
+        raise InvalidDocumentError("event", problems)
     if payload is None:
         return name, None
     text = encode(payload)

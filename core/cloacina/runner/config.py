@@ -105,6 +105,12 @@ class DefaultRunnerConfig:
 
     if not TYPE_CHECKING:  # else type checkers would let every name pass
 
+        def __new__(cls, *_values: object, **settings: object) -> Self:
+            """Refuse what is no setting, with the names nearest to it."""
+            for name in settings:
+                setting_named(name)
+            return super().__new__(cls)
+
         def __setattr__(self, name: str, value: object) -> None:
             """Set one setting, if it is one and ``value`` is allowed."""
             setting_named(name).check(name, value)

@@ -241,6 +241,8 @@ class Control(Records):
 def _event_argument(name: object, payload: object) -> str:
     if not isinstance(name, str):
         raise InvalidEventError(name, f"its name must be a text, not a {type(name).__name__}")
+    if not _is_name(name):
+        raise InvalidEventError(name, f"its name must have {NAME_IN_WORDS}")
     try:
         return event_argument(name, payload)
     except InvalidContextValueError as error:

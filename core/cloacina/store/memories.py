@@ -45,7 +45,7 @@ def memory_of(waits: str | None, checkpoint: str | None) -> TaskMemory:
     found = None if raw is None else _read_open(Fields(raw, "$.open", problems))
     fields.close()
     if problems:
-        raise InvalidDocumentError("the waits of a task", problems)
+        raise InvalidDocumentError("waits of a task", problems)
     return TaskMemory(passed=passed, open=found, checkpoint=checkpoint)
 
 

@@ -41,6 +41,7 @@ class ExecutionSummary:
     package: str
     package_digest: str | None
     workflow: str
+    workflow_version: str
     status: str
     created_at: str
     finished_at: str | None
@@ -120,6 +121,7 @@ def summaries(
             columns.package,
             columns.package_digest,
             columns.workflow,
+            columns.workflow_version,
             columns.status,
             columns.created_at,
             columns.finished_at,
