@@ -57,8 +57,6 @@ from cloacina.errors.tenant import (
 )
 
 __all__ = [
-    "InvalidInputError",
-    "InvalidWorkflowError",
     "AdminUrlError",
     "AmbiguousExecutionIdError",
     "AmbiguousWorkflowError",
@@ -77,10 +75,12 @@ __all__ = [
     "InvalidConfigError",
     "InvalidEventError",
     "InvalidIdempotencyKeyError",
+    "InvalidInputError",
     "InvalidRoutingError",
     "InvalidSchemaError",
     "InvalidTenantError",
     "InvalidUrlError",
+    "InvalidWorkflowError",
     "KernelFailedError",
     "MissingDriverError",
     "OwnershipLostError",

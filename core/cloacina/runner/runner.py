@@ -272,12 +272,18 @@ class DefaultRunner(Control):
         """
         _refuse_on_loop("execute()", "runner.execute_async(...)")
         options = SubmitOptions(idempotency_key=idempotency_key)
-        longest_s = self._config.workflow_timeout_seconds if timeout is None else to_seconds(timeout)
+        longest_s = (
+            self._config.workflow_timeout_seconds if timeout is None else to_seconds(timeout)
+        )
         handle = self._submitter.begin(workflow, context, options)
         return handle.wait(longest_s)
 
     async def execute_async(
-        self, workflow: WorkflowLike, context: ContextLike = None, *, idempotency_key: str | None = None
+        self,
+        workflow: WorkflowLike,
+        context: ContextLike = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> WorkflowResult:
         """Run a workflow to its end without blocking the event loop (see ``execute``).
 

@@ -62,7 +62,9 @@ class Submitter:
             return found
         return self._handle_of(submission)
 
-    def begin(self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions) -> ExecutionHandle:
+    def begin(
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
+    ) -> ExecutionHandle:
         """Start an execution to be waited for.
 
         Without a key it need not be known to be durable before it is known to have ended.
@@ -99,7 +101,9 @@ class Submitter:
         ended = engine.outbox.expect(connection, execution_id)
         return ExecutionHandle(execution_id, ended, self._runner)
 
-    def _event(self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions) -> Submitted:
+    def _event(
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
+    ) -> Submitted:
         engine = self._require_engine()
         found = self._runtime.resolve(name_of(workflow))
         execution_id = new_execution_id(engine.clock.now().utc_us)
