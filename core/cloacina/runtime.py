@@ -53,6 +53,11 @@ class Registered:
         """``package::workflow``, which is unique within a tenant."""
         return f"{self.package}::{self.name}"
 
+    @property
+    def full_name(self) -> str:
+        """``tenant::package::workflow``, which is unique."""
+        return f"{self.tenant}::{self.qualified_name}"
+
 
 class Runtime:
     """The workflows of a host, embedded and packaged. Safe to use from several threads."""
@@ -146,22 +151,28 @@ class Runtime:
         """Return everything on offer, by qualified name."""
         with self._lock:
             found = [*self._embedded.values(), *self._packaged.values()]
-        return sorted(found, key=lambda registered: registered.qualified_name)
+        return sorted(found, key=lambda each: (each.qualified_name, each.tenant))
 
     def resolve(self, name: str) -> Registered:
-        """Return the workflow that ``name`` (or ``package::workflow``) means.
+        """Return the workflow that a name means.
+
+        Args:
+            name: alone, or as ``package::workflow`` or ``tenant::package::workflow``.
 
         Raises:
             UnknownWorkflowError: naming the nearest names.
-            AmbiguousWorkflowError: if several packages offer the name.
+            AmbiguousWorkflowError: if several packages or tenants offer the name.
         """
         offered = self.workflows()
-        fitting = [found for found in offered if name in {found.name, found.qualified_name}]
+        fitting = [found for found in offered if name in _names(found)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            raise AmbiguousWorkflowError(name, [found.qualified_name for found in fitting])
-        names = {found.name for found in offered} | {found.qualified_name for found in offered}
+            qualified = [found.qualified_name for found in fitting]
+            is_telling = len(set(qualified)) == len(qualified)
+            candidates = qualified if is_telling else [found.full_name for found in fitting]
+            raise AmbiguousWorkflowError(name, candidates)
+        names = {each for found in offered for each in _names(found)}
         near = get_close_matches(name, sorted(names), n=3, cutoff=0.6)
         raise UnknownWorkflowError(name, near, len(offered))
 
@@ -206,6 +217,10 @@ class Runtime:
             listeners: Iterable[Callable[[], None]] = list(self._listeners)
         for listener in listeners:
             listener()
+
+
+def _names(found: Registered) -> set[str]:
+    return {found.name, found.qualified_name, found.full_name}
 
 
 @cache

@@ -1,6 +1,7 @@
 """The settings of a runner: what they may be, and what they do."""
 
 import asyncio
+import copy
 import inspect
 import pickle
 import threading
@@ -221,3 +222,10 @@ def test_a_runner_without_recovery_leaves_to_others_what_others_began(
         where.url, runtime=slow.runtime, config=config
     ) as third:  # nobody ever had it
         assert third.handle(left).wait(30).status == "Completed"
+
+
+def test_a_setting_that_there_is_not_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(UnknownSettingError, match=r"did you mean .*max_concurrent_tasks"):
+        DefaultRunnerConfig(max_tasks=3)  # type: ignore[call-arg]  # what is tested
+    config = DefaultRunnerConfig(max_concurrent_tasks=3)
+    assert copy.copy(config) == config

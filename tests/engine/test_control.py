@@ -6,11 +6,15 @@ import pytest
 
 from cloacina.model.states import Wish
 from cloacina.model.topology import Topology
-from cloacina.planner.events import AttemptEnded, Claimed, Now, Requested
+from cloacina.planner.events import AttemptEnded, Claimed, Identity, Now, Requested
 from cloacina.planner.offered import OffersSeen
-from cloacina_sdk.outcome import failure_of
+from cloacina.planner.queue.pools import Pool
+from cloacina_sdk.changes import Changes
+from cloacina_sdk.outcome import TaskFailure, failure_of
 from cloacina_sdk.rules import all_of, task_failed
 from cloacina_sdk.signals import Fatal, Retry
+from cloacina_sdk.spec import TaskSpec
+from cloacina_sdk.waiting import Wait
 from engine.graphs import World, a_failure, a_task, a_workflow, assigned, statuses
 from engine.test_planner import CHAIN, THRICE, a_stored
 
@@ -224,6 +228,78 @@ def test_an_attempt_that_takes_too_long_fails_and_is_retried() -> None:
     assert execution.tasks[0].attempt == 2
     world.end("a", assigned(x=1))
     assert execution.status == "Completed"
+
+
+class Heeding:
+    """Everything runs where bodies end when they are asked to."""
+
+    def pool_of(self, identity: Identity, task: TaskSpec) -> Pool:
+        return Pool(name="loop", heeds=True)
+
+
+LIMITED = a_workflow(a_task("a", retry=THRICE, timeout_ms=1000))
+
+
+@pytest.mark.parametrize("end", [assigned(x=1), a_failure("CancelledError"), Wait.event("go")])
+def test_what_takes_too_long_is_asked_to_end_and_has_failed_when_it_does_however(
+    end: Changes | TaskFailure | Wait,
+) -> None:
+    world = World(slots=1, pools=Heeding())
+    execution = world.submit(LIMITED)
+    world.pass_time(1)
+    assert [stop.is_kill for stop in world.stopped] == [False]
+    assert execution.tasks[0].status == "Running"
+    world.pass_time(4)
+    world.end("a", end)
+    assert (execution.tasks[0].status, execution.tasks[0].failures) == ("Ready", 1)
+    assert world.settled[-1].failure is not None
+    message = world.settled[-1].failure.message
+    assert message == "the attempt did not end within 1 s, and ended when it was asked to"
+    world.pass_time(2)
+    assert (execution.tasks[0].attempt, execution.tasks[0].changes) == (2, None)
+    world.pass_time(0.9)  # the grace of the first attempt is none of the second's
+    assert execution.tasks[0].failures == 1
+
+
+def test_what_takes_too_long_and_ignores_that_it_is_asked_to_end_is_given_up() -> None:
+    world = World(slots=1, pools=Heeding())
+    execution = world.submit(LIMITED)
+    world.pass_time(1)
+    world.pass_time(5)
+    assert [stop.is_kill for stop in world.stopped] == [False, True]
+    assert execution.tasks[0].failures == 1
+    assert world.settled[-1].failure is not None
+    message = world.settled[-1].failure.message
+    assert message.startswith(
+        "the attempt did not end within 1 s, nor 5 s after it was asked to; it cannot be killed"
+    )
+    world.pass_time(2)
+    assert execution.tasks[0].attempt == 1  # the slot is not free
+    world.end("a", assigned(late=1))
+    assert execution.tasks[0].attempt == 2
+
+
+def test_what_takes_too_long_is_not_asked_twice_when_its_execution_is_cancelled() -> None:
+    world = World(pools=Heeding())
+    execution = world.submit(LIMITED)
+    world.pass_time(1)
+    world.pass_time(3)
+    world.ask(Wish.CANCEL)
+    assert [stop.is_kill for stop in world.stopped] == [False]
+    world.pass_time(2)
+    assert [stop.is_kill for stop in world.stopped] == [False, True]
+    assert execution.status == "Cancelled"
+
+
+def test_what_is_being_cancelled_keeps_its_time_of_grace_though_its_limit_comes() -> None:
+    world = World(pools=Heeding())
+    execution = world.submit(LIMITED)
+    world.pass_time(0.5)
+    world.ask(Wish.CANCEL)
+    world.pass_time(1)
+    assert [stop.is_kill for stop in world.stopped] == [False]
+    world.end("a", assigned(x=1))
+    assert statuses(execution) == {"a": "Completed"}
 
 
 def test_the_runner_limits_tasks_that_name_no_limit() -> None:

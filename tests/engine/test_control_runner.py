@@ -55,6 +55,31 @@ def test_a_cancelled_coroutine_gets_its_cancelled_error(runner: DefaultRunner) -
     assert seen == ["cancelled"]
 
 
+def test_a_coroutine_that_takes_too_long_has_cleaned_up_before_it_is_tried_again(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    steps: list[str] = []
+    with WorkflowBuilder("slow"):
+
+        @task(timeout="100ms", retry_attempts=2, retry_delay=0)
+        async def slow(_context: Context) -> None:
+            steps.append("begins")
+            if len(steps) > 1:
+                return
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                steps.append("is clean")
+
+    config = DefaultRunnerConfig(cancel_grace_seconds=60)
+    with DefaultRunner(tmp_path / "long.db", runtime=runtime, config=config) as runner:
+        result = runner.execute("slow", timeout=10)
+    assert (result.status, result.tasks["slow"].attempts) == ("Completed", 2)
+    assert steps == ["begins", "is clean", "begins"]
+
+
 def test_a_thread_that_goes_on_is_given_up_and_its_result_discarded(
     runner: DefaultRunner,
 ) -> None:

@@ -22,6 +22,7 @@ from cloacina import (
 )
 from cloacina.errors import (
     InvalidConditionError,
+    InvalidEventError,
 )
 from engine.databases import HASTY, Where
 from engine.waiting import eventually
@@ -311,3 +312,36 @@ def test_a_condition_that_cannot_be_called_for_want_of_threads_is_called_later(
 
     assert runner.execute("waits").status == "Completed"
     assert failures == []
+
+
+def test_a_wait_that_timed_out_is_begun_anew_by_a_retry(runner: DefaultRunner) -> None:
+    runs: list[object] = []
+    with WorkflowBuilder("patient"):
+
+        @task(retry_attempts=2, retry_delay_ms=1)
+        def patient(context: Context, handle: TaskHandle) -> None:
+            runs.append(None)
+            try:
+                handle.wait_event("caught", timeout="1ms")
+            except WaitTimedOutError:
+                context["gave_up"] = True
+            context["answer"] = handle.wait_event("go", timeout="50ms" if len(runs) < 4 else "30s")
+
+    handle = runner.submit("patient")
+    stream = handle.events()
+    while next(stream).kind != "task_retrying":
+        pass
+    handle.send_event("go", 7)
+    result = handle.wait(DEADLINE_S)
+    assert (result.status, result.final_context.to_dict()) == (
+        "Completed",
+        {"gave_up": True, "answer": 7},
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 201])
+def test_a_name_that_no_event_can_have_is_refused_with_the_rule(
+    runner: DefaultRunner, name: str
+) -> None:
+    with pytest.raises(InvalidEventError, match="its name must have 1 to 200 characters"):
+        runner.send_event("e", name)

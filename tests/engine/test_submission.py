@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -18,11 +19,13 @@ from cloacina.errors import (
     AmbiguousWorkflowError,
     ExecutionNotFoundError,
     InvalidConfigError,
+    InvalidInputError,
+    InvalidWorkflowError,
     RunningLoopError,
     UnknownWorkflowError,
     WaitTimeoutError,
 )
-from cloacina_sdk.errors import InvalidContextValueError
+from cloacina_sdk.errors import InvalidContextValueError, InvalidDurationError
 from engine.gate import Gate
 from engine.workflows import a_noop
 
@@ -44,10 +47,90 @@ def test_a_name_that_fits_several_packages_is_refused_with_the_list(
     assert runner.execute("embedded::twice").status == "Completed"
 
 
+def test_a_name_that_two_tenants_have_is_told_apart_by_the_tenant(
+    runner: DefaultRunner, runtime: Runtime
+) -> None:
+    a_noop("twice")
+    spec = runtime.resolve("twice").topology.workflow
+    runtime.add(spec, tenant="acme", package="embedded", package_digest="sha256:0")
+    told = "acme::embedded::twice, public::embedded::twice"
+    for name in ("twice", "embedded::twice"):
+        with pytest.raises(AmbiguousWorkflowError, match=told):
+            runner.execute(name)
+    assert runner.execute("public::embedded::twice").status == "Completed"
+    assert runtime.resolve("acme::embedded::twice").tenant == "acme"
+    with pytest.raises(UnknownWorkflowError, match="did you mean 'acme::embedded::twice'"):
+        runner.execute("acma::embedded::twice")
+
+
 def test_a_context_that_is_not_json_is_refused_with_the_path(runner: DefaultRunner) -> None:
     a_noop("w")
     with pytest.raises(InvalidContextValueError, match=r"\$\.a\[0\]"):
         runner.execute("w", {"a": [object()]})  # type: ignore[list-item]  # what is tested
+
+
+@pytest.mark.parametrize("given", [[1, 2], [], "abc", "", 5, 0, False])
+def test_an_input_that_is_no_mapping_is_refused(runner: DefaultRunner, given: object) -> None:
+    a_noop("w")
+    with pytest.raises(InvalidInputError, match="not a " + type(given).__name__):
+        runner.execute("w", given)  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_workflow_is_given_by_its_name_or_as_itself(
+    runner: DefaultRunner, runtime: Runtime
+) -> None:
+    a_noop("w")
+    (workflow,) = runtime.collection.workflows()
+    assert runner.execute(workflow).status == "Completed"
+    for given in (None, 5, b"w", type):
+        with pytest.raises(InvalidWorkflowError, match="given by its name"):
+            runner.submit(given)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("limit", ["x", -1, 1.5, True, None, 2**70])
+def test_a_limit_of_a_list_that_is_none_is_refused(runner: DefaultRunner, limit: object) -> None:
+    with pytest.raises(InvalidConfigError, match=r"limit.*from 0 to 1,000,000"):
+        runner.executions(limit=limit)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [("Bogus", "one of Pending, "), ("faild", "did you mean 'Failed'"), (5, "one of Pending")],
+)
+def test_a_status_that_there_is_not_is_refused(
+    runner: DefaultRunner, status: object, hint: str
+) -> None:
+    with pytest.raises(InvalidConfigError, match=hint):
+        runner.executions(status=status)  # type: ignore[arg-type]  # what is tested
+    assert runner.executions(status="Failed", limit=0) == []
+
+
+@pytest.mark.parametrize("timeout", ["30s", timedelta(seconds=30), 30, 30.0, 10**9])
+def test_how_long_to_wait_is_said_as_elsewhere(
+    runner: DefaultRunner, timeout: timedelta | float | str
+) -> None:
+    a_noop("w")
+    assert runner.execute("w", timeout=timeout).status == "Completed"
+    assert runner.submit("w").wait(timeout).status == "Completed"
+
+
+@pytest.mark.parametrize("timeout", ["soon", True, float("nan"), [5]])
+def test_what_is_no_time_is_refused_before_anything_is_started(
+    runner: DefaultRunner, timeout: object
+) -> None:
+    a_noop("w")
+    with pytest.raises(InvalidDurationError):
+        runner.execute("w", timeout=timeout)  # type: ignore[arg-type]  # what is tested
+    assert runner.executions() == []
+    with pytest.raises(InvalidDurationError):
+        runner.submit("w").wait(timeout)  # type: ignore[arg-type]  # what is tested
+
+
+def test_the_version_that_ran_is_told(runner: DefaultRunner, runtime: Runtime) -> None:
+    a_noop("w")
+    version = runtime.resolve("w").version
+    assert runner.execute("w").workflow_version == version
+    assert [each.workflow_version for each in runner.executions()] == [version]
 
 
 @pytest.mark.parametrize("priority", [2**63, "high", 1.5, None, True])

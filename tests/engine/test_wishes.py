@@ -9,7 +9,12 @@ from uuid import uuid4
 import pytest
 
 from cloacina import Answer, Context, DefaultRunner, DefaultRunnerConfig, Runtime, WorkflowBuilder
-from cloacina.errors import ExecutionNotFoundError, InvalidConfigError, WishRefusedError
+from cloacina.errors import (
+    ExecutionNotFoundError,
+    InvalidConfigError,
+    UnreadableExecutionError,
+    WishRefusedError,
+)
 from cloacina.store import commands
 from cloacina_sdk import task
 from cloacina_sdk.hooks import AttemptInfo, ExecutionInfo, hookimpl
@@ -278,18 +283,52 @@ def test_an_inbox_of_thousands_is_emptied(where: Where, runtime: Runtime) -> Non
     ]
 
 
+UNREADABLE = "UPDATE graphs SET document = '{\"tasks\": 7}'"
+
+
 def test_what_cannot_be_read_is_refused_and_the_runner_goes_on(
     where: Where, runtime: Runtime
 ) -> None:
     execution_id = left_behind(where, runtime)
-    where.query("UPDATE graphs SET document = '{\"tasks\": 7}'")
+    where.query(UNREADABLE)
     with a_stranger(where) as stranger:
-        with pytest.raises(WishRefusedError, match="cannot be read"):
-            stranger.cancel(execution_id)
-        where.query(INSERT + a_row(execution_id, "Cancel"))
+        with pytest.raises(WishRefusedError, match="cannot be read, but cancelled: "):
+            stranger.resume(execution_id)
+        for look in (stranger.execution, stranger.explain, stranger.handle):
+            with pytest.raises(UnreadableExecutionError, match="that version, or cancel it"):
+                look(execution_id)
+        where.query(INSERT + a_row(execution_id, "Resume"))
         with a_stranger(where):  # whose coming makes the other look around
             eventually(lambda: where.query("SELECT answer FROM commands") == [("Refused",)])
     assert where.query("SELECT status FROM workflow_executions") == [("Paused",)]
+
+
+@pytest.mark.parametrize("is_in_inbox", [False, True])
+def test_what_cannot_be_read_can_be_cancelled(
+    where: Where, runtime: Runtime, is_in_inbox: bool
+) -> None:
+    execution_id = left_behind(where, runtime)
+    where.query(UNREADABLE)
+    with a_stranger(where) as stranger:
+        if is_in_inbox:
+            where.query(INSERT + a_row(execution_id, "Cancel"))
+            with a_stranger(where):  # whose coming makes the other look around
+                eventually(lambda: where.query("SELECT answer FROM commands") == [("Granted",)])
+        else:
+            assert stranger.cancel(execution_id) is Answer.GRANTED
+        assert stranger.cancel(execution_id) is Answer.ENDED
+        events = list(stranger.events(execution_id))  # which ends, as the execution has
+    assert [event.sequence for event in events] == [*range(1, len(events) + 1)]
+    assert events[-1].kind == "execution_cancelled"
+    query = "SELECT status, stopping, owner, event_count FROM workflow_executions"
+    assert where.query(query) == [("Cancelled", "Cancel", None, len(events))]
+    left = "status NOT IN ('Completed', 'Failed', 'Skipped', 'Cancelled') OR finished_at IS NULL"
+    assert where.query(f"SELECT * FROM task_executions WHERE {left}") == []  # noqa: S608 - ours
+    assert where.query("SELECT * FROM task_attempts WHERE outcome IS NULL") == []
+    cancelled = [event.task for event in events if event.kind == "task_cancelled"]
+    assert cancelled
+    count = "SELECT count(*) FROM task_executions WHERE status = 'Cancelled'"
+    assert where.query(count) == [(len(cancelled),)]
 
 
 def test_commands_that_were_answered_long_ago_are_removed(where: Where, runtime: Runtime) -> None:

@@ -16,6 +16,18 @@ class ExecutionNotFoundError(EngineError, LookupError):
         )
 
 
+class UnreadableExecutionError(EngineError, ValueError):
+    """What is stored of an execution makes no sense to this version."""
+
+    def __init__(self, execution_id: str, problem: str) -> None:
+        self.execution_id = execution_id
+        self.problem = problem
+        super().__init__(
+            f"execution {execution_id} cannot be read: a newer version may have written it, or it "
+            f"is damaged; open it with that version, or cancel it. What is wrong: {problem}"
+        )
+
+
 class AmbiguousExecutionIdError(EngineError, LookupError):
     """Several executions have ids that begin with what was given."""
 

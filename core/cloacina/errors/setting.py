@@ -23,7 +23,7 @@ class ConfigFileError(EngineError, ValueError):
         super().__init__(f"Invalid configuration: the file {path} {problem}")
 
 
-class UnknownSettingError(EngineError, AttributeError, ValueError):
+class UnknownSettingError(EngineError, AttributeError, TypeError, ValueError):
     """A setting that there is not."""
 
     def __init__(self, setting: str, near: list[str]) -> None:

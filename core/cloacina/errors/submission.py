@@ -30,6 +30,26 @@ class AmbiguousWorkflowError(EngineError, ValueError, LookupError):
         )
 
 
+class InvalidWorkflowError(EngineError, TypeError, ValueError):
+    """What was given in place of a workflow's name is none."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            f"a workflow is given by its name, or as a Workflow, and not as {given!r:.100} "
+            f"(a {type(given).__name__})"
+        )
+
+
+class InvalidInputError(EngineError, TypeError, ValueError):
+    """What was given as the input of an execution is no mapping."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__(
+            "the input of an execution is a Context or a mapping with texts as keys, and not a "
+            f"{type(given).__name__} ({given!r:.100})"
+        )
+
+
 class ContextTooLargeError(EngineError, ValueError):
     """An input that is larger than ``max_context_bytes`` allows."""
 

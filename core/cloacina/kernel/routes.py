@@ -5,6 +5,7 @@ run that workflow: it refuses to submit it, and leaves it to others.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from cloacina.errors import WrongExecutorError
@@ -39,7 +40,12 @@ class Routes:
         named = {routing.default, *(rule.executor for rule in routing.rules)}
         self._is_checked = not named.isdisjoint(BUILT_IN)
         self._pools = {
-            name: Pool(name=name, capacity=executor.capacity, can_kill=executor.can_kill)
+            name: Pool(
+                name=name,
+                capacity=executor.capacity,
+                can_kill=executor.can_kill,
+                heeds=name != THREAD,
+            )
             for name, executor in executors.items()
         }
 
@@ -48,10 +54,10 @@ class Routes:
         name = self._name(_namespace(identity, task), kind_of(identity, task))
         pool = self._pools[name]
         if name == WORKER and self._workers_per_package is not None:
-            return Pool(
+            return replace(
+                pool,
                 name=f"{WORKER} {identity.package_digest}",
                 capacity=self._workers_per_package,
-                can_kill=pool.can_kill,
             )
         return pool
 

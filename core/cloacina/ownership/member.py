@@ -5,7 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
-from cloacina.errors import EngineError, ExecutionNotRetryableError
+from cloacina.errors import (
+    EngineError,
+    ExecutionNotRetryableError,
+    UnreadableExecutionError,
+)
 from cloacina.log import Logger
 from cloacina.model.states import Answer, ExecutionStatus
 from cloacina.ownership.offering import Look, Offering, Sight
@@ -90,8 +94,9 @@ class Member(ABC):
 
     def _refuse(self, request: Requested, error: ValueError, now: Now) -> direct.Settled:
         """Answer that an execution is damaged, which must not keep a command open for ever."""
-        _LOG.error("execution %s cannot be read: %s", request.execution_id, error)
-        problem = f"what is stored of the execution cannot be read: {error}"
+        detail = error.problem if isinstance(error, UnreadableExecutionError) else str(error)
+        _LOG.error("execution %s cannot be read: %s", request.execution_id, detail)
+        problem = f"what is stored of the execution cannot be read, but cancelled: {detail}"
         verdict = Verdict(Answer.REFUSED, problem)
         with self._store.write() as connection:
             commands.close(connection, request.command_id or "", verdict, now.utc_us)
@@ -104,7 +109,7 @@ class Member(ABC):
                 execution = direct.retry(
                     connection, execution_id, self._runner_id, at_us, from_failed=from_failed
                 )
-        except ExecutionNotRetryableError:
+        except (ExecutionNotRetryableError, UnreadableExecutionError):
             raise
         except ValueError as error:
             raise EngineError(f"execution {execution_id} cannot be read: {error}") from error
@@ -173,7 +178,8 @@ class Member(ABC):
             try:
                 loaded.append(reader.load_claimed(connection, execution_id))
             except ValueError as error:
-                _LOG.error("execution %s cannot be read: %s", execution_id, error)
+                detail = error.problem if isinstance(error, UnreadableExecutionError) else error
+                _LOG.error("execution %s cannot be read: %s", execution_id, detail)
         return loaded
 
 

@@ -28,6 +28,8 @@ def defer(progress: Progress, ended: AttemptEnded, wait: Wait, now: Now) -> list
     if found is None:
         return progress.fill_slots(now)  # it was settled before it ended
     execution, task = found
+    if task.is_overdue:
+        return progress.fail_overdue(execution, task, now)
     if not execution.spec(task.number).takes_handle:
         return progress.fail(execution, task, cannot_wait(wait), now)
     if execution.stopping is not None:

@@ -106,6 +106,8 @@ class Progress:
         if found is None:
             return self.fill_slots(now)  # it was settled before it ended
         execution, task = found
+        if task.is_overdue:
+            return self.fail_overdue(execution, task, now)
         expansion = execution.expansion_of(task)
         result = event.result if expansion is None else expansion.checked(event.result)
         if isinstance(result, TaskFailure):
@@ -127,8 +129,15 @@ class Progress:
         settled = _settled(execution, task, attempt, now, failure=failure, delay_us=delay_us)
         return [settled, *self.follow(execution, task, ready, now)]
 
+    def fail_overdue(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
+        """Take the end, whatever it was, of an attempt that had taken longer than it may."""
+        failure = self.schedule.timed_out(execution, task, has_ended=True)
+        return self.fail(execution, task, failure, now)
+
     def lose(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
         """Take the loss of an attempt with the runner that had it."""
+        if task.is_overdue:
+            return self.fail_overdue(execution, task, now)
         ready = settle.lose(execution, task, now.utc_us, self.schedule.limits.max_losses)
         return self.follow(execution, task, ready, now)
 
@@ -152,9 +161,15 @@ class Progress:
         self.in_flight.mark(execution)
         effects: list[Effect] = []
         for task in stop.stop(execution, reason, now.utc_us):
-            effects += ask_to_end(execution, task, now, is_kill=False)
-            self.schedule.deadlines.give_grace(execution, task, now)
+            if not task.is_overdue:  # else it was asked, and its grace goes on
+                effects += self.ask_with_grace(execution, task, now)
         return effects
+
+    def ask_with_grace(self, execution: ExecutionState, task: TaskState, now: Now) -> list[Effect]:
+        """Ask a running attempt to end, and give it the time of grace."""
+        self.in_flight.mark(execution)
+        self.schedule.deadlines.give_grace(execution, task, now)
+        return ask_to_end(execution, task, now, is_kill=False)
 
 
 def ask_to_end(

@@ -55,6 +55,8 @@ class TaskState:
     """By the monotonic clock: when its attempt has taken as long as it may."""
     time_left_us: int | None = None
     """Of an attempt that is parked: how long it may go on."""
+    is_overdue: bool = False
+    """Whether its attempt took longer than it may, was asked to end, and has not ended yet."""
     stored: tuple[str, int] | None = None
     """(status, attempt) as committed; what the next write is compared with."""
 

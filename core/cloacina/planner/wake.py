@@ -50,9 +50,15 @@ def _ring_for_attempt(
     schedule = progress.schedule
     if timer.alarm is Alarm.ATTEMPT_TIMEOUT and timer.due_us != task.times_out_at_us:
         return []  # it was parked meanwhile
+    if timer.alarm is Alarm.ATTEMPT_TIMEOUT:
+        if task.is_overdue or execution.stopping is not None:
+            return []  # it was asked to end already, and has its time of grace
+        if schedule.pool_of(execution, task).heeds:
+            task.is_overdue = True
+            return progress.ask_with_grace(execution, task, now)
     killed = ask_to_end(execution, task, now, is_kill=True)
     progress.in_flight.mark(execution)
-    if timer.alarm is Alarm.GRACE:
-        settle.end_early(execution, task, schedule.given_up(execution, task), now.utc_us)
-        return killed + progress.advance(execution, [], now)
-    return killed + progress.fail(execution, task, schedule.timed_out(execution, task), now)
+    if execution.stopping is None or task.is_overdue:
+        return killed + progress.fail(execution, task, schedule.timed_out(execution, task), now)
+    settle.end_early(execution, task, schedule.given_up(execution, task), now.utc_us)
+    return killed + progress.advance(execution, [], now)

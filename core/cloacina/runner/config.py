@@ -1,9 +1,10 @@
 """The settings of a runner, checked whenever they are made or changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Self
+from functools import wraps
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from cloacina.errors import InvalidConfigError, UnknownSettingError
 from cloacina.runner.setting import (
@@ -16,11 +17,27 @@ from cloacina.runner.setting import (
     whole,
 )
 
+_C = TypeVar("_C")
 _YEAR_S: Final = 31_622_400
 _ON_POSTGRES: Final = "PostgreSQL only"
 _WITH_CRON: Final = "accepted and checked; takes effect with the scheduler of cron workflows"
 
 
+def _knowing_its_settings(config: type[_C]) -> type[_C]:
+    """Have a class refuse what is none of its settings with the names nearest to that."""
+    init: Callable[..., None] = vars(config)["__init__"]
+
+    @wraps(init)
+    def checked(self: object, *values: object, **settings: object) -> None:
+        for name in settings:
+            setting_named(name)
+        init(self, *values, **settings)
+
+    type.__setattr__(config, "__init__", checked)
+    return config
+
+
+@_knowing_its_settings
 @dataclass
 class DefaultRunnerConfig:
     """How a runner works.

@@ -15,6 +15,7 @@ from cloacina.runtime import Runtime
 from cloacina.store import reader
 from cloacina.store.limits import used_up
 from cloacina.store.owner import owner_of
+from cloacina.store.unreadable import readable
 from cloacina.store.url import Location
 from cloacina_sdk.errors import InvalidContextValueError
 from cloacina_sdk.json_text import JsonValue
@@ -56,7 +57,7 @@ class Control(Records):
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
-            WishRefusedError: if what is stored of it cannot be read.
+            WishRefusedError: for other wishes than this, if what is stored of it cannot be read.
         """
         return self._ask(execution_id, Wish.CANCEL, timeout)
 
@@ -211,25 +212,27 @@ class Control(Records):
             ExecutionNotFoundError: if there is none with that id.
             TaskNotFoundError: if it has no such task; naming those it has.
             EngineBusyError: if the database is held for longer than ten seconds.
+            UnreadableExecutionError: if it cannot be read; it can be cancelled nevertheless.
         """
         engine = self._require_engine()
         standing = engine.standing(execution_id)
         here = Here(runtime=self.runtime, routes=engine.routes, conditions=engine.conditions.names)
         now_us = engine.clock.now().utc_us
-        with engine.database.read() as connection:
-            stored = reader.load(connection, execution_id)
-            owner = owner_of(connection, execution_id)
-            limits = used_up(connection, stored, now_us) if standing is None else {}
-        return explain(
-            stored,
-            owner,
-            task=task,
-            location=self._location,
-            now_us=now_us,
-            here=here,
-            standing=standing,
-            limits=limits,
-        )
+        with readable(execution_id):
+            with engine.database.read() as connection:
+                stored = reader.load(connection, execution_id)
+                owner = owner_of(connection, execution_id)
+                limits = used_up(connection, stored, now_us) if standing is None else {}
+            return explain(
+                stored,
+                owner,
+                task=task,
+                location=self._location,
+                now_us=now_us,
+                here=here,
+                standing=standing,
+                limits=limits,
+            )
 
     def _ask(
         self, execution_id: str, wish: Wish, timeout: float, argument: str | None = None
@@ -244,6 +247,8 @@ class Control(Records):
 def _event_argument(name: object, payload: object) -> str:
     if not isinstance(name, str):
         raise InvalidEventError(name, f"its name must be a text, not a {type(name).__name__}")
+    if not _is_name(name):
+        raise InvalidEventError(name, f"its name must have {NAME_IN_WORDS}")
     try:
         return event_argument(name, payload)
     except InvalidContextValueError as error:

@@ -12,6 +12,7 @@ from cloacina.planner.execution import ExecutionState
 from cloacina.runner.events import EventStream
 from cloacina.runner.loops import refuse_on_loop
 from cloacina.runner.result import WorkflowResult
+from cloacina.runner.submission import TimeLike, to_seconds
 from cloacina_sdk.json_text import JsonValue
 
 
@@ -126,32 +127,36 @@ class ExecutionHandle:
         """Return what happens to the execution; see ``DefaultRunner.events``."""
         return self._runner.events(self.id, after=after, follow=follow)
 
-    def wait(self, timeout: float | None = None) -> WorkflowResult:
+    def wait(self, timeout: TimeLike | None = None) -> WorkflowResult:
         """Block until the execution has ended.
 
         Args:
-            timeout: seconds to wait at most; ``None`` for as long as it takes.
+            timeout: how long to wait at most, as a timedelta, seconds, or text such as ``"5s"``;
+                ``None`` for as long as it takes.
 
         Raises:
+            InvalidDurationError: if that is no duration.
             WaitTimeoutError: if it runs longer; it goes on.
             RunnerClosedError: if the runner was shut down meanwhile; the execution is stored.
             RunningLoopError: when called where an event loop runs; await ``wait_async`` there.
         """
         refuse_on_loop("wait()", "await handle.wait_async(...)")
+        longest_s = to_seconds(timeout)
         try:
-            return WorkflowResult(self._ended.result(timeout))
+            return WorkflowResult(self._ended.result(longest_s))
         except FutureTimeoutError:
-            assert timeout is not None  # noqa: S101 - without one, result() waits for ever
-            raise WaitTimeoutError(self.id, timeout) from None
+            assert longest_s is not None  # noqa: S101 - without one, result() waits for ever
+            raise WaitTimeoutError(self.id, longest_s) from None
 
-    async def wait_async(self, timeout: float | None = None) -> WorkflowResult:
+    async def wait_async(self, timeout: TimeLike | None = None) -> WorkflowResult:
         """Wait until the execution has ended, without blocking the event loop (see ``wait``)."""
+        longest_s = to_seconds(timeout)
         waiting = asyncio.wrap_future(self._ended)
-        done, _ = await asyncio.wait([waiting], timeout=timeout)
+        done, _ = await asyncio.wait([waiting], timeout=longest_s)
         if not done:
             waiting.add_done_callback(_seen)
-            assert timeout is not None  # noqa: S101 - without one, it waits for ever
-            raise WaitTimeoutError(self.id, timeout)
+            assert longest_s is not None  # noqa: S101 - without one, it waits for ever
+            raise WaitTimeoutError(self.id, longest_s)
         return WorkflowResult(waiting.result())
 
     def __repr__(self) -> str:

@@ -2,8 +2,11 @@
 
 from abc import ABC, abstractmethod
 from datetime import timedelta
+from difflib import get_close_matches
+from typing import Final
 
 from cloacina.errors import InvalidConfigError
+from cloacina.model.states import ExecutionStatus
 from cloacina.planner.restore import restored
 from cloacina.runner.engine import Engine
 from cloacina.runner.events import EventStream
@@ -12,7 +15,10 @@ from cloacina.store import reader
 from cloacina.store.events import Page, read_events
 from cloacina.store.log_reader import TaskLog, task_logs
 from cloacina.store.retention import prune
+from cloacina.store.unreadable import readable
 from cloacina_sdk.duration import to_milliseconds
+
+_MOST_LISTED: Final = 1_000_000
 
 
 class Records(ABC):
@@ -26,9 +32,12 @@ class Records(ABC):
 
         Raises:
             ExecutionNotFoundError: if there is none with that id.
+            UnreadableExecutionError: if it cannot be read; it can be cancelled nevertheless.
         """
         with self._require_engine().database.read() as connection:
-            return WorkflowResult(restored(reader.load(connection, execution_id)))
+            stored = reader.load(connection, execution_id)
+        with readable(execution_id):
+            return WorkflowResult(restored(stored))
 
     def logs(
         self, execution_id: str, task: str | None = None, attempt: int | None = None
@@ -54,7 +63,20 @@ class Records(ABC):
     def executions(
         self, *, status: str | None = None, workflow: str | None = None, limit: int = 50
     ) -> list[reader.ExecutionSummary]:
-        """Return the newest executions, newest first."""
+        """Return the newest executions, newest first.
+
+        Args:
+            status: only of this status, such as ``"Failed"``.
+            workflow: only of the workflows of this name.
+            limit: at most so many, from 0 to 1,000,000.
+
+        Raises:
+            InvalidConfigError: if there is no such status, or for another limit.
+        """
+        _check_status(status)
+        if type(limit) is not int or not 0 <= limit <= _MOST_LISTED:
+            allowed = f"a whole number from 0 to {_MOST_LISTED:,}"
+            raise InvalidConfigError("limit", limit, allowed)
         with self._require_engine().database.read() as connection:
             return list(reader.summaries(connection, status=status, workflow=workflow, limit=limit))
 
@@ -110,3 +132,12 @@ class Records(ABC):
         engine = self._require_engine()
         age_us = to_milliseconds(older_than) * 1000
         return prune(engine.database, max(0, engine.clock.now().utc_us - age_us))
+
+
+def _check_status(status: object) -> None:
+    known = [each.value for each in ExecutionStatus]
+    if status is None or (isinstance(status, str) and status in known):
+        return
+    near = get_close_matches(str(status).capitalize(), known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise InvalidConfigError("status", status, f"one of {', '.join(known)}{hint}")

@@ -35,7 +35,10 @@ class TaskResult:
     Attributes:
         task: the task's id.
         status: ``Completed``, ``Failed``, ``Skipped``, or where it stands if the execution runs.
-        attempts: how many attempts were started; of a mapped task, of all its elements.
+        sub_status: what the status alone does not say: ``Retrying``, ``Offered`` or ``Deferred`` of
+            one that goes on, ``UpstreamFailed`` of a skipped one; else ``None``.
+        attempts: how often its body was started: the first time, for each retry, after each loss of
+            its runner, and after each wait that ended a run; of a mapped task, for all its elements.
         error: ``type: message`` of the last failure of a failed task.
         reason: why a skipped task was skipped; how the attempt of a cancelled one ended, above
             all whether it goes on because nothing can stop it.
@@ -48,6 +51,7 @@ class TaskResult:
     error: str | None
     reason: str | None
     elements: ElementCounts | None = None
+    sub_status: str | None = None
 
 
 class WorkflowResult:
@@ -66,6 +70,11 @@ class WorkflowResult:
     def workflow(self) -> str:
         """The name of the workflow that ran."""
         return self._execution.identity.workflow
+
+    @property
+    def workflow_version(self) -> str:
+        """The version of the workflow that it runs by: of a packaged one, the package's digest."""
+        return self._execution.identity.workflow_version
 
     @property
     def package_digest(self) -> str | None:
@@ -166,4 +175,5 @@ def _task_result(task_id: str, task: TaskState, expansion: Expansion | None) -> 
         error=f"{task.error_type}: {task.error_message}" if task.error_type else None,
         reason=task.reason,
         elements=counts,
+        sub_status=None if task.sub_status is None else task.sub_status.value,
     )

@@ -23,7 +23,13 @@ from cloacina.runner.handle import ExecutionHandle
 from cloacina.runner.lifetime import Lifetime
 from cloacina.runner.loops import refuse_on_loop
 from cloacina.runner.result import WorkflowResult
-from cloacina.runner.submission import ContextLike, SubmitOptions
+from cloacina.runner.submission import (
+    ContextLike,
+    SubmitOptions,
+    TimeLike,
+    WorkflowLike,
+    to_seconds,
+)
 from cloacina.runner.submitter import Submitter
 from cloacina.runtime import Runtime, default_runtime
 from cloacina.store import reader
@@ -199,7 +205,7 @@ class DefaultRunner(Control):
 
     def submit(
         self,
-        workflow: str,
+        workflow: WorkflowLike,
         context: ContextLike = None,
         *,
         priority: int = 0,
@@ -209,7 +215,8 @@ class DefaultRunner(Control):
         """Start an execution and return as soon as it is durable.
 
         Args:
-            workflow: a name, or ``package::workflow`` where several packages offer the name.
+            workflow: a Workflow, or its name; ``package::workflow`` where several packages offer the name, and
+                ``tenant::package::workflow`` where packages of several tenants do.
             context: the input; a plain mapping will do.
             priority: higher starts first when slots are short; from -1,000,000 to 1,000,000.
             idempotency_key: 1 to 255 printable characters. Where an execution of the same workflow
@@ -223,6 +230,8 @@ class DefaultRunner(Control):
         Raises:
             UnknownWorkflowError: naming the nearest names.
             AmbiguousWorkflowError: if several packages offer the name.
+            InvalidWorkflowError: if it is neither a name nor a Workflow.
+            InvalidInputError: if the context is no mapping.
             InvalidContextValueError: if the context holds what JSON cannot.
             InvalidConfigError: if the priority is out of range.
             InvalidIdempotencyKeyError: if the key cannot be kept.
@@ -240,10 +249,10 @@ class DefaultRunner(Control):
 
     def execute(
         self,
-        workflow: str,
+        workflow: WorkflowLike,
         context: ContextLike = None,
         *,
-        timeout: float | None = None,
+        timeout: TimeLike | None = None,
         idempotency_key: str | None = None,
     ) -> WorkflowResult:
         """Run a workflow to its end. A failed task is a result, not an exception.
@@ -251,21 +260,30 @@ class DefaultRunner(Control):
         Args:
             workflow: as for ``submit``.
             context: as for ``submit``.
-            timeout: seconds to wait at most; ``config.workflow_timeout_seconds`` if left out.
+            timeout: how long to wait at most, as a timedelta, seconds, or text such as ``"5s"``;
+                ``config.workflow_timeout_seconds`` if left out.
             idempotency_key: as for ``submit``; it may be an earlier execution that is waited for,
                 or has ended.
 
         Raises:
+            InvalidDurationError: if the timeout is none; nothing is started then.
             RunningLoopError: when called where an event loop runs; await ``execute_async`` there.
             WaitTimeoutError: if it takes longer; it goes on.
         """
         refuse_on_loop("execute()", "await runner.execute_async(...)")
         options = SubmitOptions(idempotency_key=idempotency_key)
+        longest_s = (
+            self._config.workflow_timeout_seconds if timeout is None else to_seconds(timeout)
+        )
         handle = self._submitter.begin(workflow, context, options)
-        return handle.wait(self._config.workflow_timeout_seconds if timeout is None else timeout)
+        return handle.wait(longest_s)
 
     async def execute_async(
-        self, workflow: str, context: ContextLike = None, *, idempotency_key: str | None = None
+        self,
+        workflow: WorkflowLike,
+        context: ContextLike = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> WorkflowResult:
         """Run a workflow to its end without blocking the event loop (see ``execute``).
 

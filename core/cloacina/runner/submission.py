@@ -4,8 +4,10 @@ A submission with an idempotency key finds the execution that has the key alread
 state, whichever runner or process it came from. Two that race are settled by the database.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from cloacina.errors import (
@@ -13,6 +15,8 @@ from cloacina.errors import (
     IdempotencyConflictError,
     InvalidConfigError,
     InvalidIdempotencyKeyError,
+    InvalidInputError,
+    InvalidWorkflowError,
 )
 from cloacina.model.context_size import excess_of
 from cloacina.planner.events import Identity, Submitted
@@ -20,9 +24,13 @@ from cloacina.planner.wishes import MOST_URGENT
 from cloacina.runtime import Registered
 from cloacina.store.idempotency import Earlier
 from cloacina_sdk.context import Context
+from cloacina_sdk.duration import to_milliseconds
 from cloacina_sdk.json_text import JsonValue, canonical
+from cloacina_sdk.workflow import Workflow
 
 ContextLike = Context | Mapping[str, JsonValue] | None
+WorkflowLike = str | Workflow
+TimeLike = timedelta | float | str
 
 LONGEST_KEY: Final = 255
 """How many characters an idempotency key may have."""
@@ -57,10 +65,11 @@ def new_submission(
     """Return what asks for an execution of a workflow.
 
     Raises:
+        InvalidInputError: if the context is no mapping.
         InvalidContextValueError: if the context holds what JSON cannot.
         ContextTooLargeError: if it has more than ``max_bytes``; 0 is no limit.
     """
-    given = context if isinstance(context, Context) else Context(dict(context or {}))
+    given = _input(context)
     texts = given.texts()
     excess = excess_of(texts, max_bytes)
     if excess is not None:
@@ -79,6 +88,42 @@ def new_submission(
         topology=found.topology,
         input_texts=texts,
     )
+
+
+def _input(given: object) -> Context:
+    if isinstance(given, Context):
+        return given
+    if given is None:
+        return Context()
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(given)
+    return Context(dict(given))
+
+
+def name_of(workflow: object) -> str:
+    """Return the name by which a workflow is found: its full one, of an object.
+
+    Raises:
+        InvalidWorkflowError: if it is neither a name nor a workflow.
+    """
+    if isinstance(workflow, Workflow):
+        return f"{workflow.tenant}::{workflow.package}::{workflow.name}"
+    if not isinstance(workflow, str):
+        raise InvalidWorkflowError(workflow)
+    return workflow
+
+
+def to_seconds(timeout: timedelta | float | str | None) -> float | None:
+    """Return how long to wait, where ``None`` is for ever, and a negative number not at all.
+
+    Raises:
+        InvalidDurationError: if it is no duration.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, int | float) and timeout < 0:
+        return 0.0
+    return min(to_milliseconds(timeout) / 1000, threading.TIMEOUT_MAX)
 
 
 def check_same_input(event: Submitted, earlier: Earlier) -> None:

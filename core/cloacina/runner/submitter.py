@@ -13,7 +13,9 @@ from cloacina.runner.handle import Controls, ExecutionHandle
 from cloacina.runner.submission import (
     ContextLike,
     SubmitOptions,
+    WorkflowLike,
     check_same_input,
+    name_of,
     new_submission,
 )
 from cloacina.runtime import Runtime
@@ -43,7 +45,7 @@ class Submitter:
         self._runner = runner
 
     def submit(
-        self, workflow: str, context: ContextLike, options: SubmitOptions
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
     ) -> ExecutionHandle:
         """Start an execution, or find the one that has its key; return once it is durable."""
         event = self._event(workflow, context, options)
@@ -60,7 +62,9 @@ class Submitter:
             return found
         return self._handle_of(submission)
 
-    def begin(self, workflow: str, context: ContextLike, options: SubmitOptions) -> ExecutionHandle:
+    def begin(
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
+    ) -> ExecutionHandle:
         """Start an execution to be waited for.
 
         Without a key it need not be known to be durable before it is known to have ended.
@@ -70,7 +74,7 @@ class Submitter:
         return self._handle_of(self._send(self._event(workflow, context, options)))
 
     async def begin_async(
-        self, workflow: str, context: ContextLike, options: SubmitOptions
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
     ) -> ExecutionHandle:
         """Start an execution as ``begin`` does, without blocking the event loop."""
         if options.idempotency_key is not None:
@@ -79,7 +83,7 @@ class Submitter:
 
     def place(
         self,
-        workflow: str,
+        workflow: WorkflowLike,
         context: ContextLike,
         options: SubmitOptions,
         given: CallersConnection,
@@ -97,9 +101,11 @@ class Submitter:
         ended = engine.outbox.expect(connection, execution_id)
         return ExecutionHandle(execution_id, ended, self._runner)
 
-    def _event(self, workflow: str, context: ContextLike, options: SubmitOptions) -> Submitted:
+    def _event(
+        self, workflow: WorkflowLike, context: ContextLike, options: SubmitOptions
+    ) -> Submitted:
         engine = self._require_engine()
-        found = self._runtime.resolve(workflow)
+        found = self._runtime.resolve(name_of(workflow))
         execution_id = new_execution_id(engine.clock.now().utc_us)
         event = new_submission(execution_id, found, context, options, max_bytes=self._max_bytes)
         engine.routes.check(event.identity, event.topology)

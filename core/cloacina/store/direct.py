@@ -4,6 +4,7 @@ The row is locked first, and only then is it looked at whose it is: a claim come
 that, or finds the epoch raised.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,17 +13,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cloacina.errors import ExecutionNotFoundError
-from cloacina.model.states import Answer
+from cloacina.model.states import Answer, Wish
 from cloacina.planner import direct
 from cloacina.planner.events import Now, Requested, StoredExecution, Verdict
 from cloacina.planner.execution import ExecutionState
 from cloacina.planner.moves.reopen import reopened
-from cloacina.store import commands, reader
+from cloacina.store import commands, reader, unreadable
 from cloacina.store.batch import Batch
 from cloacina.store.ownership import has_ended, is_free
 from cloacina.store.schema import schema_of
 from cloacina.store.statements import Schemas, Step, steps
 from cloacina.store.tables import EXECUTIONS, OFFERS
+
+_LOG = logging.getLogger("cloacina")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ def settle(
 
     Raises:
         ExecutionNotFoundError: if there is no such execution.
-        ValueError: if what is stored of it cannot be read.
+        ValueError: if what is stored of it cannot be read, and not its cancellation is wanted:
+            that ends it all the same.
     """
     found = lock(connection, request.execution_id)
     if found.has_ended:
@@ -129,7 +133,15 @@ def settle(
         verdicts.append(granted.verdict)
         return granted.execution
 
-    execution = change(connection, request.execution_id, by, decide)
+    try:
+        execution = change(connection, request.execution_id, by, decide)
+    except ValueError as error:
+        if request.wish != Wish.CANCEL:
+            raise
+        _LOG.warning("it is cancelled nevertheless: %s", error)
+        unreadable.cancel(connection, request.execution_id, now.utc_us)  # it is seized already
+        commands.close(connection, request.command_id or "", Verdict(Answer.GRANTED), now.utc_us)
+        return Settled(Verdict(Answer.GRANTED))
     return Settled(verdicts[0], execution if execution.status.is_final else None)
 
 

@@ -24,6 +24,7 @@ from cloacina.store.tables import (
     TASKS,
 )
 from cloacina.store.timestamps import from_text
+from cloacina.store.unreadable import readable
 from cloacina_sdk.changes import Changes
 from cloacina_sdk.context import Context
 
@@ -40,6 +41,7 @@ class ExecutionSummary:
     package: str
     package_digest: str | None
     workflow: str
+    workflow_version: str
     status: str
     created_at: str
     finished_at: str | None
@@ -50,7 +52,13 @@ def load(connection: sa.Connection, execution_id: str) -> StoredExecution:
 
     Raises:
         ExecutionNotFoundError: if there is none with that id.
+        UnreadableExecutionError: if it cannot be read.
     """
+    with readable(execution_id):
+        return _load(connection, execution_id)
+
+
+def _load(connection: sa.Connection, execution_id: str) -> StoredExecution:
     query = (
         sa.select(EXECUTIONS, GRAPHS.c.document)
         .join(GRAPHS, GRAPHS.c.digest == EXECUTIONS.c.graph_digest)
@@ -87,12 +95,14 @@ def load_claimed(connection: sa.Connection, execution_id: str) -> StoredExecutio
 
     Raises:
         ExecutionNotFoundError: if there is none with that id.
+        UnreadableExecutionError: if it cannot be read.
     """
-    return replace(
-        load(connection, execution_id),
-        offers=offers.of_execution(connection, execution_id),
-        sent=sent_to(connection, execution_id),
-    )
+    with readable(execution_id):
+        return replace(
+            _load(connection, execution_id),
+            offers=offers.of_execution(connection, execution_id),
+            sent=sent_to(connection, execution_id),
+        )
 
 
 def summaries(
@@ -111,6 +121,7 @@ def summaries(
             columns.package,
             columns.package_digest,
             columns.workflow,
+            columns.workflow_version,
             columns.status,
             columns.created_at,
             columns.finished_at,

@@ -47,8 +47,8 @@ def _condition(
         return Explanation(
             reason=Reason.CONDITION_UNKNOWN,
             sentence=(
-                f"task {name!r} waits for condition {wait.name!r}{limit}, which is not registered "
-                "with its runner"
+                f"task {name!r} waits for condition {wait.name!r}, which is not registered with its "
+                "runner" + ("" if until is None else f"; it is waited for until {until}")
             ),
             unblock=f"runner.register_condition({wait.name!r}, ...) in that runner",
             task=name,

@@ -50,7 +50,7 @@ def start(
     task.move(TaskStatus.RUNNING)
     task.attempt += 1
     task.token = token
-    task.runner, task.is_reported = runner, False
+    task.runner, task.is_reported, task.is_overdue = runner, False, False
     task.due_at_us = None
     task.attempt_started_at_us = at_us
     if task.started_at_us is None:

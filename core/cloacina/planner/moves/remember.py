@@ -26,6 +26,13 @@ def forget_wait(execution: ExecutionState, task: TaskState) -> None:
         stop_waiting(execution, task)
 
 
+def forget_timed_out(execution: ExecutionState, task: TaskState) -> None:
+    """Forget the last wait of a task, if it timed out, so that the next run waits anew."""
+    passed = task.memory.passed
+    if passed and passed[-1].is_timed_out:
+        remember(execution, task, replace(task.memory, passed=passed[:-1]))
+
+
 def stop_waiting(execution: ExecutionState, task: TaskState) -> None:
     """Note that a task between two attempts waits for nothing any more."""
     execution.waiting.pop(task.number, None)

@@ -4,11 +4,13 @@ from typing import Final
 
 from cloacina.model.states import AttemptOutcome, SubStatus, TaskStatus
 from cloacina.planner.execution import ExecutionState
-from cloacina.planner.moves import attempt, decide, finish
+from cloacina.planner.moves import attempt, decide, finish, remember
 from cloacina.planner.task import TaskState
 from cloacina_sdk.changes import Changes
-from cloacina_sdk.outcome import TaskFailure
+from cloacina_sdk.errors import WaitTimedOutError
+from cloacina_sdk.outcome import TaskFailure, type_name
 
+_WAIT_TIMED_OUT: Final = type_name(WaitTimedOutError)
 LONGEST_DELAY_MS: Final = 366 * 24 * 3600 * 1000
 """What a retry waits at most, so that its moment is one that the calendar has."""
 
@@ -47,6 +49,8 @@ def count_failure(
         else:
             task.move(TaskStatus.READY, SubStatus.RETRYING)
         task.due_at_us, task.longest_wait_us = at_us + delay_us, delay_us
+        if _WAIT_TIMED_OUT in failure.error_types:
+            remember.forget_timed_out(execution, task)
         execution.touch(task)
         execution.record("task_retrying", at_us, task.number, failure.message[:500])
         return [], delay_us

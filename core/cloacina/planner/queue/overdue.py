@@ -9,11 +9,22 @@ _LIKE_TIMEOUT: Final = ("TimeoutError", "OSError", "Exception", "BaseException")
 """What a retry condition of exception classes finds: as if the body had raised that."""
 
 
-def timed_out(pool: Pool, limit_us: int) -> TaskFailure:
-    """Return the failure of an attempt that took as long as it may."""
+def timed_out(
+    pool: Pool, limit_us: int, *, has_ended: bool = False, grace_us: int | None = None
+) -> TaskFailure:
+    """Return the failure of an attempt that took as long as it may.
+
+    Args:
+        pool: where it runs.
+        limit_us: how long it might take.
+        has_ended: whether it ended when it was asked to.
+        grace_us: how long it was waited for after it was asked to end, if it was.
+    """
+    grace = "" if grace_us is None else f", nor {grace_us / 1_000_000:g} s after it was asked to"
+    fate = ", and ended when it was asked to" if has_ended else f"{grace}{_fate(pool)}"
     return _failure(
         "TaskTimeout",
-        f"the attempt did not end within {limit_us / 1_000_000:g} s{_fate(pool)}",
+        f"the attempt did not end within {limit_us / 1_000_000:g} s{fate}",
         is_transient=True,
         error_types=_LIKE_TIMEOUT,
     )

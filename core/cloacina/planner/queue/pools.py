@@ -15,11 +15,13 @@ class Pool:
         name: tells it from others.
         capacity: how many places there are; ``None`` for no limit.
         can_kill: whether what runs there can be ended by force.
+        heeds: whether what runs there may end because it is asked to; a thread goes on.
     """
 
     name: str
     capacity: int | None = None
     can_kill: bool = False
+    heeds: bool = False
 
 
 class Pools(Protocol):

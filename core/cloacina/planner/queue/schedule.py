@@ -135,10 +135,16 @@ class Schedule:
             return self.offers.tidy(executions)
         return self.offers.fill(executions, now)
 
-    def timed_out(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
+    def timed_out(
+        self, execution: ExecutionState, task: TaskState, *, has_ended: bool = False
+    ) -> TaskFailure:
         """Return the failure of an attempt that took as long as it may."""
-        limit_us = self.deadlines.attempt_limit_us(execution, task) or 0
-        return overdue.timed_out(self.pool_of(execution, task), limit_us)
+        return overdue.timed_out(
+            self.pool_of(execution, task),
+            self.deadlines.attempt_limit_us(execution, task) or 0,
+            has_ended=has_ended,
+            grace_us=self.limits.grace_us if task.is_overdue else None,
+        )
 
     def given_up(self, execution: ExecutionState, task: TaskState) -> TaskFailure:
         """Return the failure of an attempt that was asked to end and did not."""
