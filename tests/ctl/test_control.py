@@ -97,7 +97,15 @@ def status_of(place: Place, execution_id: str) -> str:
 def test_what_another_process_runs_is_cancelled(place: Place, database: Where) -> None:
     with a_runner(database) as other:
         cancelled = ok(place.invoke("execution", "cancel", other.id, "--wait", "30"))
-        assert cancelled.output == f"execution {other.id} is cancelled\n"
+        assert cancelled.output == (
+            f"execution {other.id} is cancelled\n"
+            "  first: it did not end within 0.1 s of being cancelled; it cannot be killed where it "
+            "runs, and goes on: it keeps its slot until it ends, and what it returns is discarded\n"
+        )
+        assert "and goes on" in ok(place.invoke("execution", "show", other.id)).output
+        assert "and goes on" in ok(place.invoke("execution", "why", other.id, "first")).output
+        shown = document(ok(place.invoke("execution", "cancel", other.id, "--json")))
+        assert shown["reasons"]["first"].startswith("it did not end within 0.1 s")
         assert other.status() == "Cancelled"
         again = ok(place.invoke("execution", "cancel", other.id))
         assert "is cancelled (it was so already)" in again.output

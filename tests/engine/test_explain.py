@@ -1,6 +1,7 @@
 """Why something does not run: every state that the model has, and real runners."""
 
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -26,6 +27,8 @@ from cloacina.planner.explain.facts import Facts, Owner
 from cloacina.planner.explain.task import explain_task
 from cloacina.planner.memory import OpenWait, TaskMemory
 from cloacina.planner.queue.standing import InQueue, Standing
+from cloacina.store.url import parse_location
+from cloacina.store.viewer import Viewer
 from cloacina_sdk.waiting import WaitKind
 from engine.databases import HASTY, Where
 from engine.graphs import a_task, a_workflow
@@ -352,3 +355,54 @@ def test_a_runner_that_died_is_told_from_one_that_lives(runtime: Runtime, where:
         where.query("UPDATE task_executions SET status = 'Ready' WHERE task = 'second'")
         found = handle.explain("second")
     assert (found.reason, "ghost" in found.sentence) == (Reason.OWNER_DEAD, True)
+
+
+@pytest.mark.parametrize("in_threads", [(), (1,)])
+def test_a_running_attempt_that_is_being_cancelled_says_if_nothing_can_stop_it(
+    in_threads: tuple[int, ...],
+) -> None:
+    stored = replace(with_task(status="Running", attempt=2, token="t"), stopping="Cancel")
+    found = explain_task(replace(FACTS, stored=stored, in_threads=in_threads), 1)
+    assert "attempt 2; it is being cancelled" in found.sentence
+    assert ("in a thread, which nothing can stop" in found.sentence) == bool(in_threads)
+
+
+def test_what_became_of_a_cancelled_attempt_is_told() -> None:
+    stored = with_task(status="Cancelled", reason="it goes on")
+    found = explain_task(replace(FACTS, stored=stored), 1)
+    assert found.sentence == "task 'b' was cancelled: it goes on"
+
+
+@pytest.mark.parametrize(
+    ("throttle", "reason"),
+    [
+        ({"concurrency_key": "api"}, Reason.CONCURRENCY_KEY),
+        ({"rate_limit": "1/d"}, Reason.RATE),
+    ],
+)
+def test_a_limit_that_holds_a_task_up_is_told_from_elsewhere(
+    runtime: Runtime, where: Where, throttle: dict[str, str], reason: Reason
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+    with WorkflowBuilder("w"):
+
+        @task(**throttle)  # type: ignore[call-overload, untyped-decorator]  # as it takes them
+        def first(_context: Context) -> None:
+            began.set()
+            assert may_end.wait(DEADLINE_S)
+
+    with (
+        DefaultRunner(where.url, runtime=runtime) as owner,
+        DefaultRunner(where.url, runtime=Runtime()) as other,
+    ):
+        handles = owner.submit("w"), owner.submit("w")
+        assert began.wait(DEADLINE_S)
+        waits = min(handles, key=lambda each: other.explain(each.id).reason is Reason.RUNNING)
+        found = other.explain(waits.id)
+        assert (found.reason, found.task) == (reason, "first")
+        assert found.sentence == owner.explain(waits.id).sentence
+        with Viewer(parse_location(where.url)) as viewer:
+            seen = viewer.used_up(viewer.find(waits.id), time.time_ns() // 1000)
+        assert seen.keys() == {0}
+        waits.cancel()
+        may_end.set()

@@ -23,6 +23,7 @@ def result_document(result: WorkflowResult, package: str) -> dict[str, object]:
                 "status": task.status,
                 "attempts": task.attempts,
                 "error": task.error,
+                **({"reason": task.reason} if task.reason else {}),
                 **({"elements": asdict(task.elements)} if task.elements else {}),
             }
             for task in result.tasks.values()

@@ -104,6 +104,14 @@ class StoredExecution:
     waits_since_us: int | None = None
     """Since when it does so now, beside that."""
 
+    def name(self, number: int) -> str:
+        """Return the id of a task; of an element, with its place behind it."""
+        tasks = self.topology.tasks
+        if number < len(tasks):
+            return tasks[number].id
+        found = next(each for each in self.tasks if each.number == number)
+        return f"{tasks[found.parent or 0].id}[{found.item}]"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:

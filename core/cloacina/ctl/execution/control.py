@@ -13,13 +13,15 @@ from typing import Any, Final
 import click
 
 from cloacina.ctl.database import database_option, schema_of
+from cloacina.ctl.escaping import escaped
 from cloacina.ctl.execution.options import json_option
 from cloacina.ctl.execution.visitor import visitor
 from cloacina.ctl.output import write_json
 from cloacina.ctl.settings import Settings, pass_settings
 from cloacina.errors import WaitTimeoutError
-from cloacina.model.states import ExecutionStatus
+from cloacina.model.states import ExecutionStatus, TaskStatus
 from cloacina.ownership.roll_call import call_the_roll
+from cloacina.planner.events import StoredExecution
 from cloacina.runner.runner import DefaultRunner
 from cloacina.store.viewer import Viewer
 
@@ -141,15 +143,28 @@ def _carry_out(
             wish.ask(runner, execution_id)
             status = _awaited(runner, wish, execution_id, until if alive else time.monotonic())
     is_done = wish.is_done(status) and not is_late
+    with Viewer(configuration.location) as viewer:
+        remarks = _remarks(viewer.find(execution_id)) if wish is _CANCEL else {}
     if is_json:
         outcome = _Outcome(
             execution_id=execution_id, asked=wish.name, is_done=is_done, status=status
         )
-        write_json(asdict(outcome))
+        write_json({**asdict(outcome), **({"reasons": remarks} if wish is _CANCEL else {})})
     else:
         said = _sentence(wish, before, status) if not is_late else _too_late(before)
         click.echo(f"execution {execution_id} {said}")
+        for task, reason in remarks.items():
+            click.echo(f"  {escaped(task)}: {escaped(reason)}")
     click.get_current_context().exit(0 if is_done else 1)
+
+
+def _remarks(stored: StoredExecution) -> dict[str, str]:
+    """Return what is to be said of attempts that were cancelled, such as that they go on."""
+    return {
+        stored.name(task.number): task.reason
+        for task in stored.tasks
+        if task.status == TaskStatus.CANCELLED and task.reason
+    }
 
 
 def _awaited(

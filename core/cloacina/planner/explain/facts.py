@@ -54,11 +54,7 @@ class Facts:
 
     def name(self, number: int) -> str:
         """Return the id of a task; of an element, with its place behind it."""
-        tasks = self.stored.topology.tasks
-        if number < len(tasks):
-            return tasks[number].id
-        found = next(each for each in self.stored.tasks if each.number == number)
-        return f"{tasks[found.parent or 0].id}[{found.item}]"
+        return self.stored.name(number)
 
     def elements(self, task: StoredTask) -> list[StoredTask]:
         """Return the elements of a mapped task that have moved, in order."""
