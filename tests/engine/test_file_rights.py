@@ -11,9 +11,9 @@ import pytest
 
 from cloacina import DefaultRunner, Runtime
 from cloacina.errors import EngineBusyError, EngineError, StoreUnavailableError
-from cloacina.ownership.opening import SqliteDatabase
 from cloacina.runner import engine
 from cloacina.store import sqlite
+from cloacina.store.sqlite import SqliteDatabase
 from cloacina.store.url import SqliteLocation
 from cloacina.store.viewer import Viewer
 
