@@ -21,6 +21,6 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # this frame is not the caller
         try:
             self.logger.log(level, msg, *args, **kwargs)
-        except BaseException:  # noqa: BLE001 - filters and handlers are the application's
+        except Exception:  # noqa: BLE001 - filters and handlers are the application's
             if logging.raiseExceptions and sys.stderr is not None:
                 traceback.print_exc(file=sys.stderr)

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -88,6 +89,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal's default
         )
 
     def run_on_a_terminal(self, *arguments: str, **environment: str) -> str:
@@ -150,3 +152,8 @@ def ok(result: Result) -> Result:
 
 def document(result: "Result | subprocess.CompletedProcess[str]") -> Any:
     return json.loads(result.stdout)
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to what it runs in the background, be it these tests."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

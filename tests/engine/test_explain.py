@@ -244,18 +244,6 @@ def test_a_condition_that_nobody_registered_is_told_with_the_end_of_the_wait() -
     )
 
 
-def test_a_mapped_task_that_runs_is_told_by_its_elements() -> None:
-    mapped = replace(SECOND, status="Running", elements=9, first_element=2)
-    elements = [
-        replace(SECOND, number=2 + item, status=status, parent=1, item=item)
-        for item, status in enumerate(["Completed", "Running", "Failed", "Running", "Ready"])
-    ]
-    stored = replace(STORED, tasks=(FIRST, mapped, *elements))
-    found = explain_task(replace(FACTS, stored=stored), 1)
-    told = "task 'b' is running, 2 of its 9 elements now, and 2 have ended; "
-    assert (found.reason, found.sentence.startswith(told)) == (Reason.RUNNING, True)
-
-
 def test_a_wait_that_is_given_up_says_when() -> None:
     stored = waiting(kind=WaitKind.EVENT, name="approved", until_us=500)
     found = explain_task(replace(FACTS, stored=stored), 1)

@@ -26,6 +26,8 @@ from engine.waiting import eventually
 PATIENT = DefaultRunnerConfig(lease_seconds=600, heartbeat_seconds=200, backstop_seconds=600)
 """For runners that learn of each other by notifications or not at all."""
 
+LOOKING = PATIENT.copy(backstop_seconds=1)
+"""For one that looks now and then whether what it waits for has ended elsewhere."""
 ATTEMPTS = (
     "SELECT number, outcome FROM task_attempts WHERE execution_id = '{}' ORDER BY number, outcome"
 )
@@ -159,7 +161,7 @@ def test_a_commit_is_lost_as_a_whole_once_another_runner_owns_the_execution(
     postgres: Where, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     began, may_end = define_two()
-    with DefaultRunner(postgres.url, runtime=runtime, config=PATIENT) as runner:
+    with DefaultRunner(postgres.url, runtime=runtime, config=LOOKING) as runner:
         handle = runner.submit("two")
         assert began.wait(10)
         history = postgres.query(HISTORY.format(handle.id))

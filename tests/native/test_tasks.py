@@ -142,7 +142,7 @@ def test_a_wrong_result_is_a_failed_attempt(tmp_path: Path) -> None:
     with worker_of(tmp_path) as worker:
         told = failure(act(worker))
         assert told.error_type == "cloacina_sdk.errors.InvalidReturnError"
-        assert "returned a int" in told.message
+        assert "returned an int" in told.message
 
 
 def test_a_result_or_context_that_is_too_large_is_a_failed_attempt(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class SqliteFile(RealDatabase):
 class _GatedFile(GatedDatabase):
     def __init__(self, inner: SqliteDatabase, gate: "Gate") -> None:
         super().__init__(inner, gate)
-        self.sidecar = inner.sidecar
+        self.path, self.sidecar = inner.path, inner.sidecar
 
 
 class _SimulatedFileNeighbours(FileNeighbours):

@@ -129,26 +129,29 @@ class Wishes:
     def _migrate(self) -> None:
         """Change executions to other versions, now that all of this turn is written."""
         while self._migrations:
-            wanted, answered = self._migrations.pop(0)
-            try:
-                settled = self._neighbours.migrate(
-                    wanted, self.find_target, self._clock.now(), is_new=answered is not None
-                )
-            except EngineError as error:
-                self._lookout.note(error)
-                refuse([answered] if answered else [], error)
-                continue
-            if settled.verdict is None:
-                if answered is not None:
-                    self._waiters.expect_answer(wanted.command_id or "", answered)
-                    self._inbox.look_around()  # its owner may be dead
-                continue
-            if settled.verdict.answer is Answer.GRANTED:
-                self._planner.forget(wanted.execution_id)
-                self._inbox.look_around()
-            self._follow(settled)
-            tell([answered] if answered else [], settled.verdict)
-            self._has_obeyed |= answered is None
+            self._migrate_one(*self._migrations[0])
+            del self._migrations[0]  # if that fails, whoever asked is told
+
+    def _migrate_one(self, wanted: Requested, answered: Future[Verdict] | None) -> None:
+        try:
+            settled = self._neighbours.migrate(
+                wanted, self.find_target, self._clock.now(), is_new=answered is not None
+            )
+        except EngineError as error:
+            self._lookout.note(error)
+            refuse([answered] if answered else [], error)
+            return
+        if settled.verdict is None:
+            if answered is not None:
+                self._waiters.expect_answer(wanted.command_id or "", answered)
+                self._inbox.look_around()  # its owner may be dead
+            return
+        if settled.verdict.answer is Answer.GRANTED:
+            self._planner.forget(wanted.execution_id)
+            self._inbox.look_around()
+        self._follow(settled)
+        tell([answered] if answered else [], settled.verdict)
+        self._has_obeyed |= answered is None
 
     def _follow(self, settled: Settled) -> None:
         """Tell what became of an execution that nobody owned."""

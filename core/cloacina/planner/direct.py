@@ -1,6 +1,5 @@
 """Change an execution that nobody plans: as one who owns it for a moment and starts nothing."""
 
-import sys
 from dataclasses import dataclass
 
 from cloacina.planner.events import Claimed, Now, Requested, StoredExecution, Verdict
@@ -21,11 +20,9 @@ def grant(stored: StoredExecution, asked: Requested, now: Now) -> Granted:
     """Take what a dead runner left as a claim would, and do what is asked.
 
     Attempts that were running are lost with their runner. Nothing starts: what is ready stays so
-    until a runner that can run it claims the execution. Nor is a task given up for its losses: how
-    many it may have is a setting of whoever runs it.
+    until a runner that can run it claims the execution.
     """
-    limits = Limits(slots=0, max_losses=sys.maxsize)
-    planner = Planner(limits=limits, sources=Sources(new_token=_nothing, jitter=_middle))
+    planner = Planner(limits=Limits(slots=0), sources=Sources(new_token=_nothing, jitter=_middle))
     planner.start_nothing_more()
     planner.step(Claimed(stored=stored, purpose=f"for a moment, to {asked.wish}"), now)
     (execution,) = planner.take_unsaved()

@@ -108,7 +108,7 @@ PLANTED = {
     "a batch that is written twice": Planted(_batch_written_twice, "forgot .* which it owns"),
     "a batch in doubt that is forgotten": Planted(_postponed_forgotten, "forgot .* which it owns"),
     "what was given up for what is written": Planted(
-        _given_up_for_written, "before it was durable|never ended"
+        _given_up_for_written, "before it was durable|never ended|was not cancelled as granted"
     ),
     "an event outside the transaction": Planted(
         _event_outside_transaction, "no event of|no final event|odd starts"
