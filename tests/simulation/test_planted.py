@@ -8,7 +8,7 @@ import pytest
 from simulation.planted import PLANTED, Planted
 from simulation.simulate import SimulationFailedError, simulate_all
 
-MOST_SEEDS = 1_500
+MOST_SEEDS = 1_000
 
 
 @pytest.fixture(autouse=True)
